@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lakeward/lakeward"
+)
+
+func dataflowCommand(a *app) *cobra.Command {
+	return group("dataflow", "Dataflows: which audiences go where, with which columns and when", dataflowCreate(a), dataflowList(a), dataflowShow(a), dataflowRun(a))
+}
+
+// dataflowFlags are the scalar flags of dataflow create.
+type dataflowFlags struct {
+	file, destination, fileName string
+	audiences, maps             []string
+	mandatory, keys             []string
+	schedule                    lakeward.Schedule
+	frequency                   string
+}
+
+func dataflowCreate(a *app) *cobra.Command {
+	var f dataflowFlags
+	var flow lakeward.Dataflow
+	c := &cobra.Command{Use: "create NAME --destination DESTINATION --audience AUDIENCE --map FIELD[=HEADER]", Short: "Activate audiences to a destination", Args: exactly("NAME"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if f.file != "" {
+				if err := a.readDocument(f.file, &flow); err != nil {
+					return err
+				}
+			}
+			if f.destination == "" && flow.DestinationID == "" {
+				return usage("--destination is needed")
+			}
+			if f.destination == "" {
+				f.destination = string(flow.DestinationID)
+			}
+			if err := f.apply(&flow); err != nil {
+				return err
+			}
+			flow.Name, flow.Sandbox = args[0], a.settings.sandbox
+			return a.withData(c.Context(), true, func(d *directory) error {
+				created, err := d.engine.CreateDataflow(c.Context(), flow, f.destination)
+				if err != nil {
+					return err
+				}
+				a.warn(created.Warnings())
+				return a.print(created, func() table { return dataflowTable(c.Context(), d, created) })
+			})
+		}}
+	f.register(c)
+	c.Flags().StringVar(&flow.Description, "description", "", "description")
+	return c
+}
+
+func (f *dataflowFlags) register(c *cobra.Command) {
+	fl := c.Flags()
+	fl.StringVarP(&f.file, "file", "f", "", "YAML or JSON file with the fields")
+	fl.StringVar(&f.destination, "destination", "", "name or id of the destination")
+	fl.StringArrayVar(&f.audiences, "audience", nil, "name or id of an audience; repeatable")
+	fl.StringArrayVar(&f.maps, "map", nil, "FIELD or FIELD=HEADER: a column, such as person.name.firstName=first_name or identityMap.Email; repeatable, in order")
+	fl.StringArrayVar(&f.mandatory, "mandatory", nil, "a mapped field without which a profile is left out; repeatable")
+	fl.StringArrayVar(&f.keys, "key", nil, "a mapped field that is (part of) the deduplication key; at most two")
+	fl.StringVar(&f.fileName, "file-name", lakeward.DefaultFileName, "template of the file names")
+	fl.StringVar(&f.frequency, "frequency", string(lakeward.Daily), "ONCE or DAILY")
+	fl.StringVar(&f.schedule.StartDate, "start-date", "", "first day, YYYY-MM-DD in UTC (default: tomorrow)")
+	fl.StringVar(&f.schedule.EndDate, "end-date", "", "day after the last one, YYYY-MM-DD (default: none)")
+	fl.StringVar(&f.schedule.StartTime, "start-time", "00:00", "time of day, HH:MM in UTC")
+}
+
+// apply adds what the flags say to the dataflow.
+func (f *dataflowFlags) apply(flow *lakeward.Dataflow) error {
+	f.schedule.Mode, f.schedule.Frequency = lakeward.FullExport, lakeward.Frequency(f.frequency)
+	if f.schedule.StartDate == "" {
+		f.schedule.StartDate = lakeward.DefaultSchedule(time.Now()).StartDate
+	}
+	for _, ref := range f.audiences {
+		flow.Items = append(flow.Items, lakeward.DataflowItem{AudienceID: lakeward.AudienceID(ref), Schedule: f.schedule, FileName: f.fileName})
+	}
+	for _, m := range f.maps {
+		source, target, _ := strings.Cut(m, "=")
+		flow.Mapping = append(flow.Mapping, lakeward.Mapping{Source: source, Target: target})
+	}
+	flow.Mapping = lakeward.NormalizeMapping(flow.Mapping)
+	mark := func(list []string, flag string, set func(*lakeward.Mapping)) error {
+		for _, field := range list {
+			found := false
+			for i := range flow.Mapping {
+				if flow.Mapping[i].Source == field {
+					set(&flow.Mapping[i])
+					found = true
+				}
+			}
+			if !found {
+				return &lakeward.Error{Kind: lakeward.Invalid, Code: "MAP-1009", Msg: fmt.Sprintf("%s %s: the field is not mapped; add --map %s", flag, field, field)}
+			}
+		}
+		return nil
+	}
+	if err := mark(f.mandatory, "--mandatory", func(m *lakeward.Mapping) { m.Mandatory = true }); err != nil {
+		return err
+	}
+	return mark(f.keys, "--key", func(m *lakeward.Mapping) { m.Key = true })
+}
+
+func dataflowList(a *app) *cobra.Command {
+	return &cobra.Command{Use: "list", Short: "List the dataflows", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return a.withData(c.Context(), false, func(d *directory) error {
+			list, err := d.store.Dataflows(c.Context(), a.settings.sandbox)
+			if err != nil {
+				return err
+			}
+			return a.print(list, func() table {
+				t := table{{"NAME", "ENABLED", "AUDIENCES", "COLUMNS", "ID"}}
+				for _, x := range list {
+					t = append(t, []string{x.Name, strconv.FormatBool(x.Enabled), strconv.Itoa(len(x.Items)), strconv.Itoa(len(x.Mapping)), string(x.ID)})
+				}
+				return t
+			})
+		})
+	}}
+}
+
+func dataflowShow(a *app) *cobra.Command {
+	return &cobra.Command{Use: "show NAME", Short: "Show a dataflow", Args: exactly("NAME"), RunE: func(c *cobra.Command, args []string) error {
+		return a.withData(c.Context(), false, func(d *directory) error {
+			x, err := d.store.Dataflow(c.Context(), a.settings.sandbox, args[0])
+			if err != nil {
+				return err
+			}
+			return a.print(x, func() table { return dataflowTable(c.Context(), d, x) })
+		})
+	}}
+}
+
+func dataflowTable(ctx context.Context, d *directory, f lakeward.Dataflow) table {
+	t := pairs("Dataflow", f.Name, "Id", string(f.ID), "Destination", string(f.DestinationID), "Enabled", strconv.FormatBool(f.Enabled))
+	t = append(t, []string{}, []string{"AUDIENCE", "EXPORT", "FREQUENCY", "START", "END", "NEXT", "FILE NAME"})
+	for _, it := range f.Items {
+		next := "-"
+		if at, err := d.store.NextSlot(ctx, f.ID, string(it.AudienceID)); err == nil {
+			next = timeText(at)
+		}
+		end := it.Schedule.EndDate
+		if end == "" {
+			end = "-"
+		}
+		t = append(t, []string{string(it.AudienceID), string(it.Schedule.Mode), string(it.Schedule.Frequency), it.Schedule.StartDate + " " + it.Schedule.StartTime + "Z", end, next, it.FileName})
+	}
+	t = append(t, []string{}, []string{"FIELD", "HEADER", "MANDATORY", "KEY"})
+	for _, m := range f.Mapping {
+		t = append(t, []string{m.Source, m.Target, strconv.FormatBool(m.Mandatory), strconv.FormatBool(m.Key)})
+	}
+	return t
+}
+
+func dataflowRun(a *app) *cobra.Command {
+	var audiences []string
+	c := &cobra.Command{Use: "run NAME", Short: "Export audiences of a dataflow now: one full export each, the schedule stays as it is", Args: exactly("NAME"), RunE: func(c *cobra.Command, args []string) error {
+		return a.withData(c.Context(), false, func(d *directory) error {
+			runs, err := d.runNow(c.Context(), a.settings.sandbox, args[0], audiences)
+			if err != nil {
+				return err
+			}
+			if err := a.print(runs, func() table { return runsTable(runs) }); err != nil {
+				return err
+			}
+			return a.reportFailed(runs)
+		})
+	}}
+	c.Flags().StringArrayVar(&audiences, "audience", nil, "only this audience; repeatable")
+	return c
+}
+
+// runNow queues runs by hand and works until they are closed.
+func (d *directory) runNow(ctx context.Context, sandbox, flow string, audiences []string) ([]lakeward.Run, error) {
+	if _, err := d.store.RecoverRuns(ctx, time.Now().UTC()); err != nil {
+		return nil, err
+	}
+	runs, err := d.engine.RunDataflow(ctx, sandbox, flow, audiences)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.engine.Work(ctx); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	for i, r := range runs {
+		if runs[i], err = d.store.Run(ctx, sandbox, string(r.ID)); err != nil {
+			return nil, err
+		}
+	}
+	return runs, nil
+}
+
+// reportFailed prints why runs failed; it returns errReported if one did.
+func (a *app) reportFailed(runs []lakeward.Run) error {
+	failed := false
+	for _, r := range runs {
+		if r.State == lakeward.Succeeded {
+			continue
+		}
+		failed = true
+		fmt.Fprintf(a.env.err, "error: run %s is %s", r.ID, r.State)
+		if r.Cause != nil {
+			fmt.Fprintf(a.env.err, ": %s: %s", r.Cause.Code, r.Cause.Message)
+			if r.Cause.RequestID != "" {
+				fmt.Fprintf(a.env.err, " [request id %s]", r.Cause.RequestID)
+			}
+		}
+		fmt.Fprintln(a.env.err)
+	}
+	if failed {
+		return errReported
+	}
+	return nil
+}

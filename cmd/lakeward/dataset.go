@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/engine"
+)
+
+func datasetCommand(a *app) *cobra.Command {
+	return group("dataset", "Datasets and their batches", datasetCreate(a), datasetUpload(a), datasetList(a), datasetShow(a))
+}
+
+func datasetCreate(a *app) *cobra.Command {
+	var schema, description string
+	c := &cobra.Command{Use: "create NAME --schema SCHEMA", Short: "Create a dataset", Args: exactly("NAME"), RunE: func(c *cobra.Command, args []string) error {
+		if schema == "" {
+			return usage("--schema is needed")
+		}
+		return a.withData(c.Context(), true, func(d *directory) error {
+			ds, err := d.engine.CreateDataset(c.Context(), lakeward.Dataset{Sandbox: a.settings.sandbox, Name: args[0], Description: description}, schema)
+			if err != nil {
+				return err
+			}
+			return a.print(ds, func() table { return pairs("Dataset", ds.Name, "Id", string(ds.ID), "Schema", string(ds.SchemaID)) })
+		})
+	}}
+	c.Flags().StringVar(&schema, "schema", "", "name or id of the schema")
+	c.Flags().StringVar(&description, "description", "", "description")
+	return c
+}
+
+func datasetUpload(a *app) *cobra.Command {
+	var columns []string
+	c := &cobra.Command{Use: "upload NAME FILE|-...", Short: "Upload CSV files, each as one batch: all of it or nothing", Args: atLeast(2, "a dataset and at least one file"), RunE: func(c *cobra.Command, args []string) error {
+		mapped, err := parsePairs(columns, "--column")
+		if err != nil {
+			return err
+		}
+		return a.withData(c.Context(), false, func(d *directory) error {
+			batches := []lakeward.Batch{}
+			for _, name := range args[1:] {
+				f, err := a.openInput(name)
+				if err != nil {
+					return err
+				}
+				show, done := a.progress("upload " + name)
+				b, err := d.engine.UploadDataset(c.Context(), engine.Upload{Sandbox: a.settings.sandbox, Dataset: args[0], Name: name, Columns: mapped, Progress: show}, f)
+				done()
+				if err = errors.Join(err, f.Close()); err != nil {
+					return err
+				}
+				batches = append(batches, b)
+			}
+			return a.print(batches, func() table { return batchTable(batches) })
+		})
+	}}
+	c.Flags().StringArrayVar(&columns, "column", nil, "COLUMN=FIELD: a column of the file that has another name than its field; repeatable")
+	return c
+}
+
+// parsePairs reads repeated KEY=VALUE flags.
+func parsePairs(list []string, flag string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, p := range list {
+		k, v, ok := strings.Cut(p, "=")
+		if !ok || k == "" || v == "" {
+			return nil, usage("%s takes KEY=VALUE, not %q", flag, p)
+		}
+		out[k] = v
+	}
+	return out, nil
+}
+
+func batchTable(batches []lakeward.Batch) table {
+	t := table{{"BATCH", "SOURCE", "ROWS", "PROFILES", "NEW", "GENERATION"}}
+	for _, b := range batches {
+		t = append(t, []string{string(b.ID), b.Source, strconv.FormatInt(b.Rows, 10), strconv.FormatInt(b.Profiles, 10), strconv.FormatInt(b.NewProfiles, 10), strconv.FormatInt(b.Generation, 10)})
+	}
+	return t
+}
+
+func datasetList(a *app) *cobra.Command {
+	return &cobra.Command{Use: "list", Short: "List the datasets", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return a.withData(c.Context(), false, func(d *directory) error {
+			list, err := d.store.Datasets(c.Context(), a.settings.sandbox)
+			if err != nil {
+				return err
+			}
+			return a.print(list, func() table {
+				t := table{{"NAME", "ROWS", "BATCHES", "ID"}}
+				for _, ds := range list {
+					t = append(t, []string{ds.Name, strconv.FormatInt(ds.Rows, 10), strconv.Itoa(ds.Batches), string(ds.ID)})
+				}
+				return t
+			})
+		})
+	}}
+}
+
+func datasetShow(a *app) *cobra.Command {
+	return &cobra.Command{Use: "show NAME", Short: "Show a dataset and its batches", Args: exactly("NAME"), RunE: func(c *cobra.Command, args []string) error {
+		return a.withData(c.Context(), false, func(d *directory) error {
+			ds, err := d.store.Dataset(c.Context(), a.settings.sandbox, args[0])
+			if err != nil {
+				return err
+			}
+			batches, err := d.store.Batches(c.Context(), ds)
+			if err != nil {
+				return err
+			}
+			shown := struct {
+				lakeward.Dataset
+				BatchList []lakeward.Batch `json:"batchList"`
+			}{ds, batches}
+			return a.print(shown, func() table {
+				t := pairs("Dataset", ds.Name, "Id", string(ds.ID), "Schema", string(ds.SchemaID), "Rows", strconv.FormatInt(ds.Rows, 10))
+				return append(append(t, []string{}), batchTable(batches)...)
+			})
+		})
+	}}
+}

@@ -1,0 +1,97 @@
+package lakeward
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// DataflowID identifies a dataflow.
+type DataflowID string
+
+// Dataflow says which audiences go to a destination, how and when (OBJ-05).
+type Dataflow struct {
+	ID            DataflowID     `json:"id"`
+	Sandbox       string         `json:"sandbox"`
+	Name          string         `json:"name"`
+	Description   string         `json:"description,omitempty"`
+	DestinationID DestinationID  `json:"destinationId"`
+	Enabled       bool           `json:"enabled"`
+	Items         []DataflowItem `json:"audiences"`
+	Mapping       []Mapping      `json:"mapping"`
+	Base          string         `json:"base"` // folder of <sys>, fixed at creation (DLV-16)
+	Rev           int            `json:"rev"`  // grows with every edit; a run keeps the one it pinned
+	CreatedAt     time.Time      `json:"createdAt"`
+}
+
+// DataflowItem is one audience of a dataflow with its schedule and file name.
+type DataflowItem struct {
+	AudienceID AudienceID `json:"audienceId"`
+	Schedule   Schedule   `json:"schedule"`
+	FileName   string     `json:"filenameTemplate"`
+}
+
+const maxAudiences = 1000
+
+// Validate checks what can be checked without looking at other things. now is for schedules (SCH-17).
+func (d *Dataflow) Validate(now time.Time) error {
+	var errs fieldErrors
+	checkName(&errs, d.Name)
+	checkText(&errs, "/description", d.Description)
+	d.Mapping = NormalizeMapping(d.Mapping)
+	checkMapping(&errs, d.Mapping)
+	if len(d.Items) == 0 || len(d.Items) > maxAudiences {
+		errs.add("/audiences", "FLOW-1001", "a dataflow has 1 to %d audiences, not %d", maxAudiences, len(d.Items))
+	}
+	seen := map[AudienceID]bool{}
+	for i := range d.Items {
+		it := &d.Items[i]
+		at := fmt.Sprintf("/audiences/%d", i)
+		if seen[it.AudienceID] {
+			errs.add(at+"/audienceId", "FLOW-1002", "the audience stands twice in the dataflow")
+		}
+		seen[it.AudienceID] = true
+		if it.FileName == "" {
+			it.FileName = DefaultFileName
+		}
+		it.Schedule.check(&errs, at+"/schedule", now)
+	}
+	return errs.err("the dataflow")
+}
+
+// CheckNames checks the file names of all audiences against the destination (NAM-03, NAM-12).
+func (d Dataflow) CheckNames(dest Destination) error {
+	var errs fieldErrors
+	for i, it := range d.Items {
+		v := NameValues{AudienceID: string(it.AudienceID), DataflowID: string(d.ID), DataflowName: d.Name, Sandbox: d.Sandbox}
+		if err := ValidateFileName(it.FileName, dest.Extension(), v); err != nil {
+			e := err.(*Error)
+			errs.add(fmt.Sprintf("/audiences/%d/filenameTemplate", i), e.Code, "%s", e.Msg)
+		}
+	}
+	return errs.err("the dataflow")
+}
+
+// Warnings lists what is allowed but will surprise somebody.
+func (d Dataflow) Warnings() []string {
+	var w []string
+	if len(d.Mapping) > softMappings {
+		w = append(w, fmt.Sprintf("%d mapped columns; at most %d are recommended", len(d.Mapping), softMappings))
+	}
+	for _, it := range d.Items {
+		if !strings.Contains(it.FileName, "%DATETIME") && !strings.Contains(it.FileName, "%TIMESTAMP%") {
+			w = append(w, "a file name without date and time is static: every export replaces the file before it")
+		}
+	}
+	return w
+}
+
+// Item returns the dataflow's item of an audience; ok is false if the audience is not part of it.
+func (d Dataflow) Item(id AudienceID) (item DataflowItem, ok bool) {
+	for _, it := range d.Items {
+		if it.AudienceID == id {
+			return it, true
+		}
+	}
+	return DataflowItem{}, false
+}

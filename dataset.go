@@ -1,0 +1,57 @@
+package lakeward
+
+import "time"
+
+// DatasetID identifies a dataset.
+type DatasetID string
+
+// BatchID identifies a batch.
+type BatchID string
+
+// Dataset is a named set of records of one schema.
+type Dataset struct {
+	ID          DatasetID `json:"id"`
+	Sandbox     string    `json:"sandbox"`
+	Name        string    `json:"name"`
+	Description string    `json:"description,omitempty"`
+	SchemaID    SchemaID  `json:"schemaId"`
+	CreatedAt   time.Time `json:"createdAt"`
+	Rows        int64     `json:"rows"`    // over all batches
+	Batches     int       `json:"batches"` // committed ones
+}
+
+// Validate checks a dataset before it is stored.
+func (d *Dataset) Validate() error {
+	var errs fieldErrors
+	checkName(&errs, d.Name)
+	checkText(&errs, "/description", d.Description)
+	return errs.err("the dataset")
+}
+
+// Batch is one upload into a dataset, all or nothing.
+type Batch struct {
+	ID          BatchID    `json:"id"`
+	DatasetID   DatasetID  `json:"datasetId"`
+	Source      string     `json:"source"` // the name of the file, a label
+	Rows        int64      `json:"rows"`
+	Profiles    int64      `json:"profiles"`    // profiles that the batch made or changed
+	NewProfiles int64      `json:"newProfiles"` // of these, new ones
+	Generation  int64      `json:"generation"`
+	CreatedAt   time.Time  `json:"createdAt"`
+	Files       []DataFile `json:"-"`
+}
+
+// DataFile is one immutable file at rest; Path is relative to the data directory.
+type DataFile struct {
+	Path   string `json:"path"`
+	Rows   int64  `json:"rows"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// RejectedRow is a row of an upload that was not taken. It names no value of the row.
+type RejectedRow struct {
+	Line   int64  `json:"line"` // 1-based, of the file
+	Field  string `json:"field,omitempty"`
+	Reason string `json:"reason"`
+}

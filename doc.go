@@ -1,0 +1,39 @@
+// Package lakeward is the domain of Lakeward: its types and its rules, without
+// any input or output. It imports the standard library only.
+//
+// # Words
+//
+// An Account holds the credentials of one storage account. A Destination is an
+// account plus a folder and the way files look there. A Dataflow says which
+// audiences go to a destination, with which columns and when. A Run is one
+// execution for one audience and one slot (one due time); an attempt is one try
+// of it. An Audience is a named set of profiles, a Dataset a named set of
+// records, a Batch one upload into it. A Generation is a numbered state of the
+// profile store; a run pins one.
+//
+// # The way of an export
+//
+//	schedule.go      a slot falls due          internal/engine/schedule.go
+//	run.go           the run table is the queue internal/store/run.go
+//	audience.go      members as a bitmap       internal/warehouse/membership.go
+//	mapping.go       columns and exclusions    internal/engine/select.go, project.go
+//	(internal/)      scan, encode, compress    internal/warehouse, encode, compress
+//	manifest.go      stage, commit, publish    internal/deliver
+//	(internal/)      read everything back      internal/verify
+//
+// The whole of an export is readable, top to bottom, in internal/engine/export.go.
+//
+// # To change ...
+//
+//	what a user may enter     the Validate method of the noun's file here
+//	how a file name is made   filename.go
+//	how CSV looks             internal/encode/csv.go
+//	a compression format      one file and one line in internal/compress
+//	what Azure errors say     internal/lake/classify.go
+//	the local lake            internal/lake/emulator
+//	a table or a query        internal/store, one file per noun
+//	a command                 cmd/lakeward, one file per noun
+//
+// Rule ids such as DLV-11 or FMT-09 in comments name the rules of the product's
+// specification; docs/requirements.md lists those that a test proves.
+package lakeward

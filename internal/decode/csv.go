@@ -1,0 +1,334 @@
+// Package decode turns uploads into chunks of typed columns, row by row, with a report of the rows
+// that cannot be taken.
+//
+// It does not store anything. The one thing to know: rows are checked strictly and nothing is
+// guessed; an empty field is null.
+package decode
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/vector"
+)
+
+// Limits of uploads (C15).
+const (
+	maxColumns  = 1000
+	maxCell     = 1 << 20
+	maxRow      = 16 << 20
+	maxExamples = 100
+)
+
+// CSV reads a CSV file with a header, comma and double quotes (RFC 4180).
+type CSV struct {
+	rows     *csv.Reader
+	limit    *rowLimit
+	header   []string
+	leaves   []lakeward.Leaf
+	source   []int // column of the file for each leaf, -1 for none
+	chunk    vector.Chunk
+	rejects  int64
+	examples []lakeward.RejectedRow
+	total    int64
+}
+
+// OpenCSV reads the header of a CSV file.
+func OpenCSV(r io.Reader) (*CSV, error) {
+	c := &CSV{limit: &rowLimit{r: r}}
+	b := bufio.NewReaderSize(c.limit, 64<<10)
+	if start, _ := b.Peek(3); bytes.Equal(start, []byte("\xef\xbb\xbf")) {
+		_, _ = b.Discard(3)
+	}
+	start, err := b.Peek(512)
+	if len(start) == 0 {
+		return nil, upload("UPL-1001", "the file is empty; a header line is needed")
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read upload: %w", err)
+	}
+	if bytes.IndexByte(start, 0) >= 0 || bytes.HasPrefix(start, []byte("PK\x03\x04")) || bytes.HasPrefix(start, []byte("\x1f\x8b")) || bytes.HasPrefix(start, []byte("PAR1")) {
+		return nil, upload("UPL-1002", "the file is not text; this version takes CSV files that are not compressed")
+	}
+	c.rows = csv.NewReader(b)
+	c.rows.ReuseRecord = true
+	c.rows.FieldsPerRecord = -1
+	record, err := c.rows.Read()
+	if err != nil {
+		return nil, upload("UPL-1005", "the header line cannot be read: %v", cause(err))
+	}
+	for _, h := range record {
+		if !utf8.ValidString(h) {
+			return nil, upload("UPL-1005", "the header line is not UTF-8")
+		}
+		c.header = append(c.header, strings.Clone(h))
+	}
+	if len(c.header) > maxColumns {
+		return nil, upload("UPL-1005", "the file has %d columns; at most %d", len(c.header), maxColumns)
+	}
+	return c, nil
+}
+
+func upload(code, format string, args ...any) error {
+	return &lakeward.Error{Kind: lakeward.Invalid, Code: code, Msg: fmt.Sprintf(format, args...)}
+}
+
+// Header is the names of the file's columns.
+func (c *CSV) Header() []string { return c.header }
+
+// Bind says which fields the columns hold: by name, or by columns[name of the column] = path of the
+// field. A column that is no field, a name that stands twice and a required field without a column are errors.
+func (c *CSV) Bind(leaves []lakeward.Leaf, columns map[string]string) error {
+	c.leaves, c.source = leaves, make([]int, len(leaves))
+	for i := range c.source {
+		c.source[i] = -1
+	}
+	names := make([]string, len(leaves))
+	for i, l := range leaves {
+		names[i] = l.Path
+	}
+	e := &lakeward.Error{Kind: lakeward.Invalid, Code: "UPL-1005", Msg: "the columns of the file do not fit the schema; nothing was stored"}
+	wrong := func(pointer, hint, format string, args ...any) {
+		e.Fields = append(e.Fields, lakeward.FieldError{Pointer: pointer, Code: "UPL-1005", Msg: fmt.Sprintf(format, args...), Hint: hint})
+	}
+	used := map[string]bool{}
+	for k, h := range c.header {
+		path, mapped := columns[h]
+		if !mapped {
+			path = h
+		}
+		used[h] = true
+		i := index(names, path)
+		switch {
+		case i < 0:
+			wrong("/header", suggestion(path, names), "column %s is no field of the schema", lakeward.Quote(h))
+		case c.source[i] >= 0:
+			wrong("/header", "", "field %s has two columns", path)
+		default:
+			c.source[i] = k
+		}
+	}
+	for h := range columns {
+		if !used[h] {
+			wrong("/columns", suggestion(h, c.header), "the file has no column %s", lakeward.Quote(h))
+		}
+	}
+	for i, l := range leaves {
+		if c.source[i] < 0 && needed(l) {
+			wrong("/header", "", "the required field %s has no column", l.Path)
+		}
+	}
+	if len(e.Fields) > 0 {
+		return e
+	}
+	c.chunk.Columns = make([]vector.Vector, len(leaves))
+	return nil
+}
+
+func needed(l lakeward.Leaf) bool { return l.Required || l.Identity != nil && l.Identity.Primary }
+
+func index(list []string, s string) int {
+	for i, v := range list {
+		if v == s {
+			return i
+		}
+	}
+	return -1
+}
+
+func suggestion(name string, names []string) string {
+	if near := lakeward.Nearest(name, names); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return ""
+}
+
+// Next returns the next rows that can be taken, at most vector.MaxRows; io.EOF at the end. The chunk is
+// valid until the next call.
+func (c *CSV) Next() (*vector.Chunk, error) {
+	c.chunk.Len = 0
+	for i, l := range c.leaves {
+		c.chunk.Columns[i].Reset(vector.KindOf(l.Type))
+	}
+	for c.chunk.Len < vector.MaxRows {
+		c.limit.used = 0
+		record, err := c.rows.Read()
+		if errors.Is(err, io.EOF) {
+			if c.chunk.Len == 0 {
+				return nil, io.EOF
+			}
+			break
+		}
+		if err := c.take(record, err); err != nil {
+			return nil, err
+		}
+	}
+	return &c.chunk, nil
+}
+
+// take adds a record to the chunk or to the rejected rows.
+func (c *CSV) take(record []string, err error) error {
+	if perr, ok := errors.AsType[*csv.ParseError](err); ok {
+		c.total++
+		c.reject(int64(perr.StartLine), "", "%v", perr.Err)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read upload: %w", err)
+	}
+	if len(record) == 1 && record[0] == "" && len(c.header) > 1 {
+		return nil // a line of blanks is no row
+	}
+	c.total++
+	line, _ := c.rows.FieldPos(0)
+	if len(record) != len(c.header) {
+		c.reject(int64(line), "", "it has %d fields, the header has %d", len(record), len(c.header))
+		return nil
+	}
+	done := 0
+	for i, l := range c.leaves {
+		if reason := c.append(i, l, record); reason != "" {
+			c.undo(done)
+			c.reject(int64(line), l.Path, "%s", reason)
+			return nil
+		}
+		done++
+	}
+	c.chunk.Len++
+	return nil
+}
+
+func (c *CSV) reject(line int64, field, format string, args ...any) {
+	c.rejects++
+	if len(c.examples) < maxExamples {
+		c.examples = append(c.examples, lakeward.RejectedRow{Line: line, Field: field, Reason: fmt.Sprintf(format, args...)})
+	}
+}
+
+// undo takes back the first n values of the row that is rejected.
+func (c *CSV) undo(n int) {
+	for i := range n {
+		v := &c.chunk.Columns[i]
+		v.Len--
+		switch v.Kind {
+		case vector.String:
+			v.Offsets = v.Offsets[:len(v.Offsets)-1]
+			v.Bytes = v.Bytes[:v.Offsets[len(v.Offsets)-1]]
+		case vector.Float:
+			v.Floats = v.Floats[:v.Len]
+		case vector.Bool:
+			v.Bools = v.Bools[:(v.Len+63)/64]
+			if v.Len&63 != 0 {
+				v.Bools.Clear(v.Len)
+			}
+		default:
+			v.Ints = v.Ints[:v.Len]
+		}
+		if v.Valid != nil {
+			v.Valid.Set(v.Len)
+		}
+	}
+}
+
+// append adds the value of a field; a reason says why it cannot be taken.
+func (c *CSV) append(i int, l lakeward.Leaf, record []string) (reason string) {
+	v := &c.chunk.Columns[i]
+	s := ""
+	if c.source[i] >= 0 {
+		s = record[c.source[i]]
+	}
+	switch {
+	case s == "" && needed(l):
+		return "the value is missing"
+	case s == "":
+		v.AppendNull()
+		return ""
+	case len(s) > maxCell:
+		return "the value is longer than 1 MiB"
+	case l.Identity != nil && len(s) > lakeward.MaxIdentityBytes:
+		return "the identity is longer than 1,024 bytes"
+	case !utf8.ValidString(s):
+		return "the value is not UTF-8"
+	case strings.IndexByte(s, 0) >= 0:
+		return "the value holds a NUL character"
+	}
+	return appendValue(v, l.Type, s)
+}
+
+func appendValue(v *vector.Vector, t lakeward.FieldType, s string) (reason string) {
+	switch t {
+	case lakeward.TypeString:
+		v.AppendString([]byte(s))
+	case lakeward.TypeInteger, lakeward.TypeLong:
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || s[0] == '+' {
+			return "the value is not a whole number"
+		}
+		if t == lakeward.TypeInteger && (n > math.MaxInt32 || n < math.MinInt32) {
+			return "the value does not fit 32 bits"
+		}
+		v.AppendInt(n)
+	case lakeward.TypeDouble:
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil || strings.Trim(s, "0123456789.-+eE") != "" || s[0] == '+' {
+			return "the value is not a number"
+		}
+		v.AppendFloat(f)
+	case lakeward.TypeBoolean:
+		if s != "true" && s != "false" {
+			return "the value is neither true nor false"
+		}
+		v.AppendBool(s == "true")
+	case lakeward.TypeDate:
+		d, err := time.Parse(time.DateOnly, s)
+		if err != nil {
+			return "the value is not a day as YYYY-MM-DD"
+		}
+		v.AppendInt(d.Unix() / 86400)
+	case lakeward.TypeDateTime:
+		d, err := time.Parse(time.RFC3339Nano, s)
+		if err != nil {
+			return "the value is not a time as YYYY-MM-DDThh:mm:ssZ"
+		}
+		v.AppendInt(d.UnixMilli())
+	}
+	return ""
+}
+
+// Rows is the number of rows read, the rejected ones included.
+func (c *CSV) Rows() int64 { return c.total }
+
+// Rejected is the number of rejected rows and the first of them; they name no value.
+func (c *CSV) Rejected() (int64, []lakeward.RejectedRow) { return c.rejects, c.examples }
+
+func cause(err error) error {
+	if perr, ok := errors.AsType[*csv.ParseError](err); ok {
+		return perr.Err
+	}
+	return err
+}
+
+// rowLimit fails when one row takes more bytes than a row may have.
+type rowLimit struct {
+	r    io.Reader
+	used int
+}
+
+func (l *rowLimit) Read(p []byte) (int, error) {
+	if l.used > maxRow {
+		return 0, upload("UPL-1007", "a row is longer than 16 MiB; is a closing quote missing?")
+	}
+	n, err := l.r.Read(p)
+	l.used += n
+	return n, err
+}

@@ -1,0 +1,206 @@
+// Package encode turns chunks into the bytes of a file format.
+//
+// It does not choose columns or rows. The one thing to know: a column is rendered as a whole, a
+// dictionary's entries once for each dictionary, and rows only copy what is rendered.
+package encode
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/vector"
+)
+
+// maxRowBytes is the largest row that is written; a larger one fails the run (DLV-44).
+const maxRowBytes = 16 << 20
+
+// flushAt is how many bytes are collected before they go to the writer.
+const flushAt = 256 << 10
+
+// CSV writes chunks as CSV, byte for byte as FMT-10a says. The header is the first line.
+type CSV struct {
+	out       io.Writer
+	opt       lakeward.CSVOptions
+	columns   []csvColumn
+	buf       []byte
+	rows      int64
+	ambiguous int64
+	special   [256]bool // bytes that make a value need quotes
+}
+
+// csvColumn holds the cells of a column of the current chunk: cell i is text[at[i]:at[i+1]].
+type csvColumn struct {
+	text []byte
+	at   []uint32
+
+	dict     *vector.Dictionary // whose entries are rendered
+	dictText []byte
+	dictAt   []uint32
+}
+
+// NewCSV starts a file and writes its header.
+func NewCSV(out io.Writer, headers []string, opt lakeward.CSVOptions) (*CSV, error) {
+	c := &CSV{out: out, opt: opt, columns: make([]csvColumn, len(headers))}
+	for _, b := range []byte(opt.Delimiter + opt.Quote + "\r\n") {
+		c.special[b] = true
+	}
+	for i, h := range headers {
+		if i > 0 {
+			c.buf = append(c.buf, opt.Delimiter...)
+		}
+		c.buf = c.appendText(c.buf, []byte(h))
+	}
+	c.buf = append(c.buf, '\n')
+	return c, c.flush()
+}
+
+// Write adds the rows of a chunk; its columns stand in the order of the headers.
+func (c *CSV) Write(chunk *vector.Chunk) error {
+	if len(chunk.Columns) != len(c.columns) {
+		return fmt.Errorf("csv: %d columns, want %d", len(chunk.Columns), len(c.columns))
+	}
+	for i := range c.columns {
+		c.render(&c.columns[i], &chunk.Columns[i])
+	}
+	for row := range chunk.Len {
+		start := len(c.buf)
+		for i := range c.columns {
+			if i > 0 {
+				c.buf = append(c.buf, c.opt.Delimiter...)
+			}
+			c.buf = c.columns[i].appendCell(c.buf, &chunk.Columns[i], row)
+		}
+		c.buf = append(c.buf, '\n')
+		if len(c.buf)-start > maxRowBytes {
+			return &lakeward.Error{Kind: lakeward.Invalid, Code: lakeward.FailRow,
+				Msg: fmt.Sprintf("row %d is longer than 16 MiB; map fewer or shorter fields", c.rows+1)}
+		}
+		c.rows++
+		if len(c.buf) >= flushAt {
+			if err := c.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Close writes what is left. It does not close the writer below.
+func (c *CSV) Close() error { return c.flush() }
+
+// Rows is the number of rows written, the header not counted.
+func (c *CSV) Rows() int64 { return c.rows }
+
+// Ambiguous is the number of values that hold the delimiter or a line break without a quote character
+// to protect them (FMT-12).
+func (c *CSV) Ambiguous() int64 { return c.ambiguous }
+
+func (c *CSV) flush() error {
+	if len(c.buf) == 0 {
+		return nil
+	}
+	_, err := c.out.Write(c.buf)
+	c.buf = c.buf[:0]
+	return err
+}
+
+// appendCell copies the rendered cell of a row.
+func (col *csvColumn) appendCell(b []byte, v *vector.Vector, row int) []byte {
+	if v.Dict == nil {
+		return append(b, col.text[col.at[row]:col.at[row+1]]...)
+	}
+	k := v.Codes[row] + 1
+	if v.IsNull(row) {
+		k = 0
+	}
+	return append(b, col.dictText[col.dictAt[k]:col.dictAt[k+1]]...)
+}
+
+// render makes the text of a column's cells. Of a dictionary, entry 0 is null and entry k+1 is code k.
+func (c *CSV) render(col *csvColumn, v *vector.Vector) {
+	if v.Dict != nil {
+		if col.dict == v.Dict {
+			return
+		}
+		col.dict = v.Dict
+		col.dictText = append(col.dictText[:0], c.opt.Null...)
+		col.dictAt = append(col.dictAt[:0], 0, uint32(len(col.dictText)))
+		for k := range v.Dict.Len() {
+			col.dictText = c.appendText(col.dictText, v.Dict.Value(int32(k)))
+			col.dictAt = append(col.dictAt, uint32(len(col.dictText)))
+		}
+		return
+	}
+	col.text, col.at = col.text[:0], append(col.at[:0], 0)
+	for i := range v.Len {
+		if v.IsNull(i) {
+			col.text = append(col.text, c.opt.Null...)
+		} else {
+			col.text = c.appendValue(col.text, v, i)
+		}
+		col.at = append(col.at, uint32(len(col.text)))
+	}
+}
+
+func (c *CSV) appendValue(b []byte, v *vector.Vector, i int) []byte {
+	switch v.Kind {
+	case vector.String:
+		return c.appendText(b, v.Str(i))
+	case vector.Int:
+		return strconv.AppendInt(b, v.Ints[i], 10)
+	case vector.Float:
+		return appendDouble(b, v.Floats[i])
+	case vector.Bool:
+		return strconv.AppendBool(b, v.Bools.Get(i))
+	case vector.Date:
+		return appendDate(b, v.Ints[i])
+	}
+	start := len(b)
+	b = appendTime(b, v.Ints[i])
+	if c.opt.Delimiter != ":" || c.opt.Quote == "" { // a time holds that delimiter
+		return b
+	}
+	return c.appendText(b[:start], bytes.Clone(b[start:]))
+}
+
+// appendText writes a string: trimmed, empty as the option says, quoted only where needed (FMT-10a, D06).
+func (c *CSV) appendText(b, s []byte) []byte {
+	for len(s) > 0 && s[0] <= ' ' {
+		s = s[1:]
+	}
+	for len(s) > 0 && s[len(s)-1] <= ' ' {
+		s = s[:len(s)-1]
+	}
+	if len(s) == 0 {
+		return append(b, c.opt.Empty...)
+	}
+	needs := false
+	for _, ch := range s {
+		if c.special[ch] {
+			needs = true
+			break
+		}
+	}
+	if !needs {
+		return append(b, s...)
+	}
+	if c.opt.Quote == "" {
+		c.ambiguous++
+		return append(b, s...)
+	}
+	quote, escape := c.opt.Quote[0], c.opt.Escape[0]
+	b = append(b, quote)
+	for _, ch := range s {
+		switch {
+		case ch == quote:
+			b = append(b, escape)
+		case ch == escape: // a back slash is doubled, a single quote gets a back slash
+			b = append(b, '\\')
+		}
+		b = append(b, ch)
+	}
+	return append(b, quote)
+}

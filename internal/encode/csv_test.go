@@ -1,0 +1,191 @@
+package encode_test
+
+import (
+	"bytes"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/encode"
+	"github.com/lakeward/lakeward/internal/vector"
+)
+
+func one(t *testing.T, opt lakeward.CSVOptions, v vector.Vector) string {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := encode.NewCSV(&b, []string{"h"}, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(&vector.Chunk{Len: v.Len, Columns: []vector.Vector{v}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(b.String(), "h\n")
+}
+
+func text(values ...string) vector.Vector {
+	var v vector.Vector
+	v.Reset(vector.String)
+	for _, s := range values {
+		v.AppendString([]byte(s))
+	}
+	return v
+}
+
+// dict is the same as codes into a dictionary.
+func dict(values ...string) vector.Vector {
+	v := vector.Vector{}
+	v.Reset(vector.String)
+	v.Dict = &vector.Dictionary{Offsets: []uint32{0}}
+	for i, s := range values {
+		v.Dict.Bytes = append(v.Dict.Bytes, s...)
+		v.Dict.Offsets = append(v.Dict.Offsets, uint32(len(v.Dict.Bytes)))
+		v.AppendCode(int32(i))
+	}
+	return v
+}
+
+// FMT-08, FMT-10a, E-11: trimming, quoting and escaping, for text and for dictionaries.
+func TestText(t *testing.T) {
+	back := lakeward.DefaultCSV()
+	single := back
+	single.Escape = "'"
+	none := back
+	none.Quote = ""
+	for _, test := range []struct {
+		name        string
+		opt         lakeward.CSVOptions
+		value, want string
+	}{
+		{"plain", back, "Anna", "Anna"},
+		{"E-11 back slash", back, `Anna,"Doe,John"`, `"Anna,\"Doe,John\""`},
+		{"FMT-08 back slash", back, `Test,"John",LastName`, `"Test,\"John\",LastName"`},
+		{"FMT-08 single quote", single, `Test,"John",LastName`, `"Test,'"John'",LastName"`},
+		{"FMT-07 no quote", none, `Anna,"Doe,John"`, `Anna,"Doe,John"`},
+		{"back slash alone needs no quotes", back, `end\`, `end\`},
+		{"back slash doubled inside quotes", back, `a\b,c`, `"a\\b,c"`},
+		{"single quote inside quotes", single, `it's,so\`, `"it\'s,so\"`},
+		{"line feed", back, "a\nb", "\"a\nb\""},
+		{"carriage return", back, "a\rb", "\"a\rb\""},
+		{"trimmed", back, " \t\r\na b\n ", "a b"},
+		{"blanks only are empty", back, "  ", ""},
+		{"no-break space stays", back, "\u00a0a\u2028", "\u00a0a\u2028"},
+		{"the text null", back, "null", "null"},
+		{"hash and single quote", back, "#'x", "#'x"},
+		{"not Latin", back, "日本,語", `"日本,語"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := one(t, test.opt, text(test.value)); got != test.want+"\n" {
+				t.Errorf("text %q is written %q, want %q", test.value, got, test.want+"\n")
+			}
+			if got := one(t, test.opt, dict(test.value)); got != test.want+"\n" {
+				t.Errorf("entry %q is written %q, want %q", test.value, got, test.want+"\n")
+			}
+		})
+	}
+}
+
+// FMT-09, FMT-12: null and empty follow their own option; what cannot be told apart is counted.
+func TestNullAndEmpty(t *testing.T) {
+	opt := lakeward.CSVOptions{Delimiter: "|", Quote: "", Escape: `\`, Empty: `""`, Null: "null"}
+	v := text("", "x")
+	v.AppendNull()
+	if got, want := one(t, opt, v), "\"\"\nx\nnull\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	var n vector.Vector
+	n.Reset(vector.Int)
+	n.AppendInt(-7)
+	n.AppendNull()
+	if got, want := one(t, opt, n), "-7\nnull\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	var b bytes.Buffer
+	w, err := encode.NewCSV(&b, []string{"h"}, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(&vector.Chunk{Len: 3, Columns: []vector.Vector{text("a|b", "c", "d\ne")}}); err != nil {
+		t.Fatal(err)
+	}
+	if w.Ambiguous() != 2 || w.Rows() != 3 {
+		t.Errorf("%d ambiguous values in %d rows, want 2 in 3", w.Ambiguous(), w.Rows())
+	}
+}
+
+// FMT-10a: doubles in Java's layout, dates, times and booleans.
+func TestTypedValues(t *testing.T) {
+	opt := lakeward.DefaultCSV()
+	for value, want := range map[float64]string{1: "1.0", 0.001: "0.001", 1e7: "1.0E7", 1e-7: "1.0E-7", 1e21: "1.0E21", math.Copysign(0, -1): "-0.0", 0: "0.0", 9999999: "9999999.0",
+		0.00099: "9.9E-4", 123456789.125: "1.23456789125E8", 1.5: "1.5", 100: "100.0", -2.5e-10: "-2.5E-10", math.MaxFloat64: "1.7976931348623157E308", 5e-324: "4.9E-324",
+		math.Inf(1): "Infinity", math.Inf(-1): "-Infinity", 1e100: "1.0E100"} {
+		var v vector.Vector
+		v.Reset(vector.Float)
+		v.AppendFloat(value)
+		if got := one(t, opt, v); got != want+"\n" {
+			t.Errorf("double %v is written %q, want %q", value, got, want)
+		}
+	}
+	for _, test := range []struct {
+		name string
+		kind vector.Kind
+		n    int64
+		want string
+	}{
+		{"date", vector.Date, 0, "1970-01-01"}, {"date before 1970", vector.Date, -1, "1969-12-31"},
+		{"time", vector.Time, 1704153599000, "2024-01-01T23:59:59.000Z"}, {"time with milliseconds", vector.Time, -1, "1969-12-31T23:59:59.999Z"},
+	} {
+		var v vector.Vector
+		v.Reset(test.kind)
+		v.AppendInt(test.n)
+		if got := one(t, opt, v); got != test.want+"\n" {
+			t.Errorf("%s is written %q, want %q", test.name, got, test.want)
+		}
+	}
+	var v vector.Vector
+	v.Reset(vector.Bool)
+	v.AppendBool(true)
+	v.AppendBool(false)
+	if got := one(t, opt, v); got != "true\nfalse\n" {
+		t.Errorf("booleans are written %q", got)
+	}
+	colon := opt
+	colon.Delimiter = ":"
+	var at vector.Vector
+	at.Reset(vector.Time)
+	at.AppendInt(0)
+	if got := one(t, colon, at); got != "\"1970-01-01T00:00:00.000Z\"\n" {
+		t.Errorf("a time that holds the delimiter is written %q", got)
+	}
+}
+
+// FMT-04: the sample file of the connector, with the line feed after the last row that FMT-10a adds.
+func TestSampleFile(t *testing.T) {
+	var b bytes.Buffer
+	w, err := encode.NewCSV(&b, []string{"person_name_firstName", "person_name_lastName", "person_gender", "person_birthYear", "personalEmail_address"}, lakeward.DefaultCSV())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var years vector.Vector
+	years.Reset(vector.Int)
+	for _, y := range []int64{1922, 1926, 1903} {
+		years.AppendInt(y)
+	}
+	chunk := &vector.Chunk{Len: 3, Columns: []vector.Vector{text("Kurt", "Harper", "George"), text("Vonnegut", "Lee", "Orwell"), dict("male", "female", "male"), years,
+		text("kurt@vonnegut.com", "harper@lee.com", "george@orwell.com")}}
+	if err := w.Write(chunk); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := "person_name_firstName,person_name_lastName,person_gender,person_birthYear,personalEmail_address\n" +
+		"Kurt,Vonnegut,male,1922,kurt@vonnegut.com\nHarper,Lee,female,1926,harper@lee.com\nGeorge,Orwell,male,1903,george@orwell.com\n"
+	if b.String() != want {
+		t.Errorf("got %q", b.String())
+	}
+}

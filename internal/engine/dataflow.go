@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"context"
+
+	"fmt"
+	"time"
+
+	"github.com/lakeward/lakeward"
+)
+
+// CheckDataflow checks a dataflow against all that it names: destination, audiences, fields, namespaces
+// and file names. Every surface calls only this before it stores one.
+func (e *Engine) CheckDataflow(ctx context.Context, d *lakeward.Dataflow) error {
+	if err := d.Validate(now()); err != nil {
+		return err
+	}
+	dest, err := e.store.Destination(ctx, d.Sandbox, string(d.DestinationID))
+	if err != nil {
+		return err
+	}
+	for _, it := range d.Items {
+		if _, err := e.store.Audience(ctx, d.Sandbox, string(it.AudienceID)); err != nil {
+			return err
+		}
+	}
+	if _, err := e.columns(ctx, d.Sandbox, d.Mapping); err != nil {
+		return err
+	}
+	return d.CheckNames(dest)
+}
+
+// columns resolves a mapping against the union schema and the namespaces as they are now.
+func (e *Engine) columns(ctx context.Context, sandbox string, mapping []lakeward.Mapping) ([]lakeward.Column, error) {
+	union, err := e.store.Union(ctx, sandbox)
+	if err != nil {
+		return nil, err
+	}
+	namespaces, err := e.store.Namespaces(ctx, sandbox)
+	if err != nil {
+		return nil, err
+	}
+	return lakeward.ResolveMapping(mapping, union, namespaces)
+}
+
+// CreateDataflow checks and stores a dataflow. destination is a name or an id; the audience ids of the
+// items may be names.
+func (e *Engine) CreateDataflow(ctx context.Context, d lakeward.Dataflow, destination string) (lakeward.Dataflow, error) {
+	at := now()
+	d.ID, d.CreatedAt, d.Enabled, d.Rev = lakeward.DataflowID(lakeward.NewID()), at, true, 1
+	dest, err := e.store.Destination(ctx, d.Sandbox, destination)
+	if err != nil {
+		return d, err
+	}
+	d.DestinationID, d.Base = dest.ID, lakeward.FolderBase(dest.Folder)
+	for i, it := range d.Items {
+		a, err := e.store.Audience(ctx, d.Sandbox, string(it.AudienceID))
+		if err != nil {
+			return d, err
+		}
+		d.Items[i].AudienceID = a.ID
+	}
+	if err := e.CheckDataflow(ctx, &d); err != nil {
+		return d, err
+	}
+	return d, e.store.CreateDataflow(ctx, d, at)
+}
+
+// RunDataflow queues a full export of audiences of a dataflow by hand, now; none means all of them. It
+// refuses while a run of the same audience is open (NOW-06).
+func (e *Engine) RunDataflow(ctx context.Context, sandbox, ref string, audiences []string) ([]lakeward.Run, error) {
+	d, err := e.store.Dataflow(ctx, sandbox, ref)
+	if err != nil {
+		return nil, err
+	}
+	items, err := e.pick(ctx, d, audiences)
+	if err != nil {
+		return nil, err
+	}
+	at := now()
+	var runs []lakeward.Run
+	for _, it := range items { // all or none
+		if err := e.refuseOpen(ctx, d, it); err != nil {
+			return nil, err
+		}
+	}
+	for _, it := range items {
+		slot := lakeward.ManualSlot(lakeward.NewNonce())
+		r, err := e.store.QueueRun(ctx, newRun(d, string(it.AudienceID), slot, at, at))
+		if err != nil {
+			return runs, err
+		}
+		runs = append(runs, r)
+	}
+	return runs, nil
+}
+
+func (e *Engine) pick(ctx context.Context, d lakeward.Dataflow, audiences []string) ([]lakeward.DataflowItem, error) {
+	if len(audiences) == 0 {
+		return d.Items, nil
+	}
+	var out []lakeward.DataflowItem
+	for _, ref := range audiences {
+		a, err := e.store.Audience(ctx, d.Sandbox, ref)
+		if err != nil {
+			return nil, err
+		}
+		it, ok := d.Item(a.ID)
+		if !ok {
+			return nil, &lakeward.Error{Kind: lakeward.Invalid, Code: "NOW-1001", Msg: fmt.Sprintf("the audience %s is not part of this dataflow", lakeward.Quote(a.Name))}
+		}
+		out = append(out, it)
+	}
+	return out, nil
+}
+
+func (e *Engine) refuseOpen(ctx context.Context, d lakeward.Dataflow, it lakeward.DataflowItem) error {
+	open, err := e.store.OpenRun(ctx, d.ID, string(it.AudienceID))
+	if err != nil || open == "" {
+		return err
+	}
+	return &lakeward.Error{Kind: lakeward.Conflict, Code: "NOW-1002",
+		Msg: fmt.Sprintf("a run of audience %s in dataflow %s is already going: run %s; wait for it", it.AudienceID, d.ID, open)}
+}
+
+// newRun is a queued run of one item for one slot.
+func newRun(d lakeward.Dataflow, item, slot string, scheduled, created time.Time) lakeward.Run {
+	return lakeward.Run{ID: lakeward.NewRunID(d.ID, item, slot), Sandbox: d.Sandbox, DataflowID: d.ID, Item: item, Slot: slot, State: lakeward.Queued,
+		Phase: lakeward.PhaseNew, Attempt: 1, Rev: d.Rev, ScheduledAt: scheduled, CreatedAt: created}
+}

@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"hash/maphash"
+	"math"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/vector"
+	"github.com/lakeward/lakeward/internal/warehouse"
+)
+
+// keySet finds deduplication keys that several profiles share. It keeps a 128-bit hash of each key.
+type keySet struct {
+	seeds  [2]maphash.Seed
+	owner  map[[2]uint64]uint32
+	shared *roaring.Bitmap // profiles that share a key with another one
+}
+
+func newKeySet() *keySet {
+	return &keySet{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, owner: map[[2]uint64]uint32{}, shared: roaring.New()}
+}
+
+func (k *keySet) hash(key []byte) [2]uint64 {
+	return [2]uint64{maphash.Bytes(k.seeds[0], key), maphash.Bytes(k.seeds[1], key)}
+}
+
+func (k *keySet) add(number uint32, key []byte) {
+	h := k.hash(key)
+	switch first, ok := k.owner[h]; {
+	case !ok:
+		k.owner[h] = number
+	case first != number:
+		k.shared.Add(first)
+		k.shared.Add(number)
+	}
+}
+
+// attributeKey joins the values of one or two attributes; a null component means that the profile is
+// never collapsed with another (DED-08).
+func attributeKey(p *warehouse.Profiles, fields []int, i int) ([]byte, bool) {
+	var key []byte
+	for _, f := range fields {
+		v := &p.Columns[f]
+		if v.IsNull(i) {
+			return nil, false
+		}
+		part := sortable(nil, v, i)
+		key = append(binary.AppendUvarint(key, uint64(len(part))), part...)
+	}
+	return key, true
+}
+
+// candidate is a profile that shares a key with another one.
+type candidate struct {
+	number uint32
+	at     int64  // reference time: last change of its membership or of its identities (DED-04)
+	values []byte // of the other columns, so that bytes compare as values do
+	keys   [][2]uint64
+}
+
+// deduplicate keeps, of profiles that share a key, the one with the latest reference time, then the
+// one with the smallest values, then the smallest number (DED-04 to DED-08, D11). A profile that shares
+// any key with a winner goes, with all its rows (DED-06).
+func (e *Engine) deduplicate(ctx context.Context, s *selection, keys *keySet) error {
+	if keys.shared.IsEmpty() {
+		return nil
+	}
+	list, err := e.candidates(ctx, s, keys)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(list, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(b.at, a.at), bytes.Compare(a.values, b.values), cmp.Compare(a.number, b.number))
+	})
+	taken := map[[2]uint64]bool{}
+	for _, c := range list {
+		if slices.ContainsFunc(c.keys, func(k [2]uint64) bool { return taken[k] }) {
+			s.numbers.Remove(c.number)
+			s.counts.Deduplicated++
+			continue
+		}
+		for _, k := range c.keys {
+			taken[k] = true
+		}
+	}
+	return nil
+}
+
+func (e *Engine) candidates(ctx context.Context, s *selection, keys *keySet) ([]candidate, error) {
+	changed, err := e.warehouse.IdentityTimes(ctx, s.snap, keys.shared)
+	if err != nil {
+		return nil, err
+	}
+	qualified, err := e.warehouse.OpenMembership(s.membership)
+	if err != nil {
+		return nil, err
+	}
+	defer qualified.Close()
+	var keyed, others []int
+	for _, c := range s.columns {
+		if c.Kind == lakeward.AttributeSource && c.Key {
+			keyed = append(keyed, s.field(c.Source))
+		} else if c.Kind == lakeward.AttributeSource {
+			others = append(others, s.field(c.Source))
+		}
+	}
+	var list []candidate
+	for p, err := range e.warehouse.Scan(ctx, s.snap, keys.shared, s.fields, s.namespace) {
+		if err != nil {
+			return nil, err
+		}
+		times, err := qualified.Times(p.Numbers)
+		if err != nil {
+			return nil, err
+		}
+		for i, number := range p.Numbers {
+			c := candidate{number: number, at: times[i]}
+			if t, ok := changed[number]; ok {
+				c.at = max(c.at, t.UnixMilli())
+			}
+			for _, f := range others {
+				c.values = sortable(c.values, &p.Columns[f], i)
+			}
+			if s.namespace != "" {
+				for k := p.First[i]; k < p.First[i+1]; k++ {
+					c.keys = append(c.keys, keys.hash(p.Values.Str(int(k))))
+				}
+			} else if key, ok := attributeKey(p, keyed, i); ok {
+				c.keys = append(c.keys, keys.hash(key))
+			}
+			list = append(list, c)
+		}
+	}
+	return list, nil
+}
+
+// sortable appends a value so that bytes compare as the values do: nulls first, strings by code point (DED-07).
+func sortable(b []byte, v *vector.Vector, i int) []byte {
+	if v.IsNull(i) {
+		return append(b, 0)
+	}
+	b = append(b, 1)
+	switch v.Kind {
+	case vector.String: // ended by 0, which no stored string holds
+		return append(append(b, v.Str(i)...), 0)
+	case vector.Bool:
+		if v.Bools.Get(i) {
+			return append(b, 1)
+		}
+		return append(b, 0)
+	case vector.Float:
+		bits := math.Float64bits(v.Floats[i])
+		if bits>>63 != 0 {
+			return binary.BigEndian.AppendUint64(b, ^bits)
+		}
+		return binary.BigEndian.AppendUint64(b, bits|1<<63)
+	}
+	return binary.BigEndian.AppendUint64(b, uint64(v.Ints[i])^1<<63)
+}

@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/decode"
+	"github.com/lakeward/lakeward/internal/expr"
+	"github.com/lakeward/lakeward/internal/pql"
+	"github.com/lakeward/lakeward/internal/warehouse"
+)
+
+// CreateAudience checks the rule against the union schema and stores the audience; it has no members
+// before it is evaluated.
+func (e *Engine) CreateAudience(ctx context.Context, a lakeward.Audience) (lakeward.Audience, error) {
+	a.ID, a.CreatedAt, a.Origin = lakeward.AudienceID(lakeward.NewID()), now(), lakeward.RuleOrigin
+	if err := a.Validate(); err != nil {
+		return a, err
+	}
+	union, err := e.store.Union(ctx, a.Sandbox)
+	if err != nil {
+		return a, err
+	}
+	if _, err := pql.Parse(a.Rule, union); err != nil {
+		return a, err
+	}
+	return a, e.store.CreateAudience(ctx, a)
+}
+
+// rule is an audience with its condition.
+type rule struct {
+	audience lakeward.Audience
+	filter   *expr.Filter
+	members  *roaring.Bitmap
+}
+
+// Evaluate computes the members of rule audiences in one pass over the columns that their rules use,
+// and commits them as one generation. refs are names or ids; none means all rule audiences.
+func (e *Engine) Evaluate(ctx context.Context, sandbox string, refs []string, p Progress) ([]lakeward.Audience, error) {
+	audiences, err := e.ruleAudiences(ctx, sandbox, refs)
+	if err != nil || len(audiences) == 0 {
+		return audiences, err
+	}
+	union, err := e.store.Union(ctx, sandbox)
+	if err != nil {
+		return nil, err
+	}
+	snap, err := e.warehouse.Snapshot(ctx, sandbox, 0)
+	if err != nil {
+		return nil, err
+	}
+	at := now()
+	rules, fields, err := bindRules(audiences, union)
+	if err != nil {
+		return nil, err
+	}
+	all := snap.All()
+	if err := e.match(ctx, snap, all, rules, fields, p); err != nil {
+		return nil, err
+	}
+	members := map[lakeward.AudienceID]*roaring.Bitmap{}
+	for _, r := range rules {
+		members[r.audience.ID] = r.members
+	}
+	if _, err := e.warehouse.SaveMemberships(ctx, snap, members, at); err != nil {
+		return nil, err
+	}
+	for i := range audiences {
+		if audiences[i], err = e.store.Audience(ctx, sandbox, string(audiences[i].ID)); err != nil {
+			return nil, err
+		}
+	}
+	return audiences, nil
+}
+
+func (e *Engine) ruleAudiences(ctx context.Context, sandbox string, refs []string) ([]lakeward.Audience, error) {
+	var out []lakeward.Audience
+	if len(refs) == 0 {
+		list, err := e.store.Audiences(ctx, sandbox)
+		for _, a := range list {
+			if a.Origin == lakeward.RuleOrigin {
+				out = append(out, a)
+			}
+		}
+		return out, err
+	}
+	for _, ref := range refs {
+		a, err := e.store.Audience(ctx, sandbox, ref)
+		if err != nil {
+			return nil, err
+		}
+		if a.Origin != lakeward.RuleOrigin {
+			return nil, &lakeward.Error{Kind: lakeward.Invalid, Code: "RULE-1004", Msg: "the audience " + lakeward.Quote(a.Name) + " was uploaded and has no rule; import it again to change its members"}
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// bindRules parses the rules and lists the fields that they use together.
+func bindRules(audiences []lakeward.Audience, union []lakeward.Leaf) ([]rule, []lakeward.Leaf, error) {
+	var nodes []*expr.Node
+	var fields []lakeward.Leaf
+	var paths []string
+	used := map[string]bool{}
+	for _, a := range audiences {
+		n, err := pql.Parse(a.Rule, union)
+		if err != nil {
+			return nil, nil, err
+		}
+		nodes = append(nodes, n)
+		for _, path := range n.Fields() {
+			for _, l := range union {
+				if l.Path == path && !used[path] {
+					used[path] = true
+					fields, paths = append(fields, l), append(paths, path)
+				}
+			}
+		}
+	}
+	rules := make([]rule, len(audiences))
+	for i, a := range audiences {
+		rules[i] = rule{a, expr.NewFilter(nodes[i], paths), roaring.New()}
+	}
+	return rules, fields, nil
+}
+
+func (e *Engine) match(ctx context.Context, snap *warehouse.Snapshot, all *roaring.Bitmap, rules []rule, fields []lakeward.Leaf, p Progress) error {
+	total, done := int64(all.GetCardinality()), int64(0)
+	for chunk, err := range e.warehouse.Scan(ctx, snap, all, fields, "") {
+		if err != nil {
+			return err
+		}
+		for _, r := range rules {
+			bits := r.filter.Match(&chunk.Chunk)
+			for i, number := range chunk.Numbers {
+				if bits.Get(i) {
+					r.members.Add(number)
+				}
+			}
+		}
+		done += int64(chunk.Len)
+		p.report(done, total)
+	}
+	return nil
+}
+
+// Import is a CSV file that becomes an audience (CSV-UP-01).
+type Import struct {
+	Audience lakeward.Audience // name, description, namespace
+	Identity string            // the column of the primary identity
+	Name     string            // of the file, a label
+}
+
+// ImportAudience makes an audience of the profiles whose identities a CSV file lists; an identity that
+// no profile has makes one (CSV-UP-07). The other columns of the file are checked and not kept.
+func (e *Engine) ImportAudience(ctx context.Context, im Import, file io.Reader) (lakeward.Audience, error) {
+	a := im.Audience
+	a.ID, a.CreatedAt, a.Origin = lakeward.AudienceID(lakeward.NewID()), now(), lakeward.UploadOrigin
+	if err := a.Validate(); err != nil {
+		return a, err
+	}
+	namespaces, err := e.store.Namespaces(ctx, a.Sandbox)
+	if err != nil {
+		return a, err
+	}
+	if err := lakeward.CheckNamespace(namespaces, a.Namespace); err != nil {
+		return a, err
+	}
+	rows, err := decode.OpenCSV(&importLimit{r: file})
+	if err != nil {
+		return a, err
+	}
+	if err := lakeward.CheckImportHeader(rows.Header(), im.Identity); err != nil {
+		return a, err
+	}
+	schema := importSchema(a, rows.Header(), im.Identity)
+	if err := rows.Bind(schema.Leaves(), nil); err != nil {
+		return a, err
+	}
+	if err := e.importRows(ctx, a, schema, im, rows); err != nil {
+		return a, err
+	}
+	return e.store.Audience(ctx, a.Sandbox, string(a.ID))
+}
+
+// importRows commits the file as a batch, which makes the profiles, then the members.
+func (e *Engine) importRows(ctx context.Context, a lakeward.Audience, schema lakeward.Schema, im Import, rows *decode.CSV) error {
+	batch := lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: lakeward.DatasetID(a.ID), Source: im.Name, CreatedAt: now()}
+	union, err := e.store.Union(ctx, a.Sandbox)
+	if err != nil {
+		return err
+	}
+	w, err := e.warehouse.NewBatch(ctx, a.Sandbox, batch, schema, union)
+	if err != nil {
+		return err
+	}
+	if batch, err = ingest(ctx, rows, w, nil); err != nil {
+		w.Discard()
+		return err
+	}
+	snap, err := e.warehouse.Snapshot(ctx, a.Sandbox, batch.Generation)
+	if err != nil {
+		return err
+	}
+	if err := e.store.CreateAudience(ctx, a); err != nil {
+		return err
+	}
+	_, err = e.warehouse.SaveMemberships(ctx, snap, map[lakeward.AudienceID]*roaring.Bitmap{a.ID: w.Numbers()}, time.UnixMilli(batch.CreatedAt.UnixMilli()).UTC())
+	return err
+}
+
+// importSchema is the ad-hoc schema of an import: an event-like record that only identifies (CSV-UP-06).
+// Its columns are payload, bound to the audience, and never reach the profile (CSV-UP-03).
+func importSchema(a lakeward.Audience, header []string, identity string) lakeward.Schema {
+	s := lakeward.Schema{ID: lakeward.SchemaID(a.ID), Sandbox: a.Sandbox, Name: a.Name, Class: lakeward.EventClass, Profile: true, CreatedAt: a.CreatedAt}
+	for _, h := range header {
+		f := lakeward.Field{Name: h, Type: lakeward.TypeString}
+		if h == identity {
+			f.Identity = &lakeward.FieldIdentity{Namespace: a.Namespace, Primary: true}
+		}
+		s.Fields = append(s.Fields, f)
+	}
+	return s
+}
+
+// importLimit fails past the size that an import may have (CSV-UP-02).
+type importLimit struct {
+	r    io.Reader
+	done int64
+}
+
+func (l *importLimit) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	if l.done += int64(n); l.done >= lakeward.MaxImportBytes {
+		return n, &lakeward.Error{Kind: lakeward.Invalid, Code: "UPL-1010", Msg: "the file has 1 GB or more; split it, or upload it as a dataset"}
+	}
+	return n, err
+}

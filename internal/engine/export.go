@@ -1,0 +1,282 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/compress"
+	"github.com/lakeward/lakeward/internal/deliver"
+	"github.com/lakeward/lakeward/internal/encode"
+	"github.com/lakeward/lakeward/internal/vector"
+)
+
+// export performs one attempt of a run, from its last durable fact to its books. It is the whole of an
+// export: what is decided is stored before it is acted upon, nothing is visible in the lake before the
+// commit, and everything after it can be done again by whoever finds the slot record.
+func (e *Engine) export(ctx context.Context, r *lakeward.Run) error {
+	d, err := e.delivery(ctx, r)
+	if err != nil {
+		return err
+	}
+	// The slot is read before any work: it may hold the truth that the database does not know (DLV-81).
+	rec, err := d.Slot(ctx, r.DataflowID, r.ID)
+	if err != nil {
+		return err
+	}
+	if rec != nil {
+		return e.finish(ctx, d, r, rec)
+	}
+	if waits, err := e.resolvePredecessors(ctx, d, r); err != nil || waits {
+		return err
+	}
+	if !r.Phase.AtLeast(lakeward.PhasePinned) {
+		if err := e.pin(ctx, r); err != nil {
+			return err
+		}
+	}
+	s, err := e.selectMembers(ctx, r)
+	if err != nil {
+		return err
+	}
+	if err := e.checkNames(ctx, d, r, s); err != nil {
+		return err
+	}
+	files, err := e.prepare(ctx, d, r, s)
+	if err != nil {
+		return err
+	}
+	if err := s.counts.Balance(s.rows); err != nil {
+		return err
+	}
+	if rec, err = d.Commit(ctx, r, files, s.counts, r.Plan.ManifestPath(r.ID)); err != nil {
+		return err
+	}
+	return e.finish(ctx, d, r, rec)
+}
+
+// delivery opens the way to the run's destination. Credentials are the current ones, everything else
+// is what the run pinned.
+func (e *Engine) delivery(ctx context.Context, r *lakeward.Run) (*deliver.Lake, error) {
+	flow, err := e.store.Dataflow(ctx, r.Sandbox, string(r.DataflowID))
+	if err != nil {
+		return nil, err
+	}
+	dest, err := e.store.Destination(ctx, r.Sandbox, string(flow.DestinationID))
+	if err != nil {
+		return nil, err
+	}
+	if r.Plan != nil {
+		dest = r.Plan.Destination
+	}
+	client, _, err := e.client(ctx, r.Sandbox, dest.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	key, err := e.store.SlotKey(ctx, flow)
+	if err != nil {
+		return nil, err
+	}
+	id, err := e.store.StoreID(ctx)
+	return &deliver.Lake{Client: client, Journal: e.store, Key: key, Base: flow.Base, Store: id}, err
+}
+
+// pin fixes, once for all attempts, what the run exports: configuration, generation and names (S3).
+func (e *Engine) pin(ctx context.Context, r *lakeward.Run) error {
+	flow, err := e.store.Dataflow(ctx, r.Sandbox, string(r.DataflowID))
+	if err != nil {
+		return err
+	}
+	dest, err := e.store.Destination(ctx, r.Sandbox, string(flow.DestinationID))
+	if err != nil {
+		return err
+	}
+	account, err := e.store.Account(ctx, r.Sandbox, string(dest.AccountID))
+	if err != nil {
+		return err
+	}
+	audience, err := e.store.Audience(ctx, r.Sandbox, r.Item)
+	if err != nil {
+		return err
+	}
+	item, ok := flow.Item(audience.ID)
+	if !ok {
+		return fmt.Errorf("audience %s is not part of dataflow %s any more", audience.ID, flow.ID)
+	}
+	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, 0)
+	if err != nil {
+		return err
+	}
+	at, err := e.generatedAt(ctx, r)
+	if err != nil {
+		return err
+	}
+	names := lakeward.NameValues{AudienceID: r.Item, AudienceName: audience.Name, DataflowID: string(flow.ID), DataflowName: flow.Name, Sandbox: r.Sandbox, GeneratedAt: at}
+	plan := lakeward.Plan{Dataflow: flow, Destination: dest, Location: account.URL, Audience: audience, Hash: snap.Hash}
+	if plan.Folder, err = lakeward.ExpandFolder(dest.Folder, names); err != nil {
+		return err
+	}
+	if plan.Stem, err = lakeward.FileStem(item.FileName, dest.Extension(), names); err != nil {
+		return err
+	}
+	return e.store.PinRun(ctx, r, at, plan, snap.Generation)
+}
+
+// generatedAt is the time in the names of a run's files. Two runs of one item never share a second, so
+// that names with date and time never meet; the second one waits for its own.
+func (e *Engine) generatedAt(ctx context.Context, r *lakeward.Run) (time.Time, error) {
+	last, err := e.store.LastGenerated(ctx, r.DataflowID, r.Item)
+	if err != nil {
+		return time.Time{}, err
+	}
+	free := last.Truncate(time.Second).Add(time.Second)
+	at := now()
+	if last.IsZero() || !at.Before(free) {
+		return at, nil
+	}
+	if wait := free.Sub(at); wait <= 2*time.Second {
+		if !sleep(ctx, wait) {
+			return at, ctx.Err()
+		}
+	}
+	return free, nil // also when the clock was set back by more
+}
+
+// checkNames fails early if a final name is taken by something that this dataflow did not write.
+func (e *Engine) checkNames(ctx context.Context, d *deliver.Lake, r *lakeward.Run, s *selection) error {
+	var paths []string
+	for k := range s.parts {
+		paths = append(paths, r.Plan.FilePath(k))
+	}
+	if m := r.Plan.ManifestPath(r.ID); m != "" {
+		paths = append(paths, m)
+	}
+	return d.CheckNames(ctx, r, paths)
+}
+
+// prepare stages every part and checks that what was written is what was selected (DLV-48).
+func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, s *selection) ([]lakeward.File, error) {
+	var files []lakeward.File
+	ambiguous := int64(0)
+	for k, p := range s.parts {
+		var w *partWriter
+		f, err := d.Stage(ctx, r, lakeward.File{Index: k, Path: r.Plan.FilePath(k)}, func(out io.Writer) (int64, error) {
+			w = &partWriter{e: e, s: s, plan: r.Plan}
+			return w.write(ctx, out, p)
+		})
+		if err != nil {
+			return nil, err
+		}
+		if f.Rows != p.rows {
+			return nil, &lakeward.Error{Kind: lakeward.Internal, Code: lakeward.FailInternal, Msg: fmt.Sprintf("part %d has %d rows, %d were selected", k, f.Rows, p.rows)}
+		}
+		if w != nil {
+			ambiguous += w.ambiguous
+		}
+		s.counts.Rows += f.Rows
+		files = append(files, f)
+	}
+	return files, e.store.AdvanceRun(ctx, r, now(), func(r *lakeward.Run) {
+		r.Phase = lakeward.PhasePrepared
+		if ambiguous > 0 {
+			r.Warnings = lakeward.Warnings{lakeward.WarnDelimiter: ambiguous}
+		}
+	})
+}
+
+// partWriter is the stack of writers of one part: scan, map, encode, compress.
+type partWriter struct {
+	e         *Engine
+	s         *selection
+	plan      *lakeward.Plan
+	ambiguous int64
+}
+
+// write puts the rows of a part into out and returns their number.
+func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int64, err error) {
+	packed, err := compress.New(out, w.plan.Destination.Compression)
+	if err != nil {
+		return 0, err
+	}
+	headers := make([]string, len(w.s.columns))
+	for i, c := range w.s.columns {
+		headers[i] = c.Target
+	}
+	encoded, err := encode.NewCSV(packed, headers, w.plan.Destination.CSV)
+	if err != nil {
+		return 0, err
+	}
+	projected, err := w.e.newProjector(w.s)
+	if err != nil {
+		return 0, err
+	}
+	defer projected.close()
+	for chunk, err := range w.e.warehouse.Scan(ctx, w.s.snap, p.numbers, w.s.fields, w.s.namespace) {
+		if err != nil {
+			return 0, err
+		}
+		if err := projected.each(chunk, func(c *vector.Chunk) error { return encoded.Write(c) }); err != nil {
+			return 0, err
+		}
+	}
+	w.ambiguous = encoded.Ambiguous()
+	// In this order: each Close writes its last bytes into the next.
+	return encoded.Rows(), errors.Join(encoded.Close(), packed.Close())
+}
+
+// finish acts on the slot record of a run, ours or one that was found: a commit is rolled forward and
+// booked, a tombstone closes the run as it says.
+func (e *Engine) finish(ctx context.Context, d *deliver.Lake, r *lakeward.Run, rec *deliver.Record) error {
+	if rec.Kind == deliver.TombstoneKind {
+		return e.store.CloseRun(ctx, r, now(), func(r *lakeward.Run) {
+			at := now()
+			r.State, r.EndedAt, r.Owed = lakeward.Failed, &at, false
+			r.Cause = &lakeward.Cause{Code: lakeward.FailInternal, Message: "the run was closed before it was delivered: " + rec.Reason}
+		})
+	}
+	if err := e.checkTimeline(ctx, d, r, rec); err != nil {
+		return err
+	}
+	if !r.Phase.AtLeast(lakeward.PhaseCommitted) {
+		if err := e.store.Phase(ctx, r, lakeward.PhaseCommitted); err != nil {
+			return err
+		}
+	}
+	files, err := d.Publish(ctx, r, rec)
+	if err != nil {
+		return err
+	}
+	err = e.store.BookRun(ctx, r, now(), func(r *lakeward.Run) {
+		at := now()
+		r.State, r.Phase, r.EndedAt, r.Counts, r.Cause, r.Owed = lakeward.Succeeded, lakeward.PhaseBooked, &at, rec.Counts, nil, false
+		if rec.Manifest != nil {
+			r.Manifest = *rec.Manifest
+		}
+	})
+	if err != nil {
+		return err
+	}
+	r.Files = files
+	e.log.InfoContext(ctx, "run delivered", "run_id", r.ID, "dataflow_id", r.DataflowID, "attempt", r.Attempt, "rows", r.Counts.Rows, "files", len(files))
+	if err := d.Clean(ctx, r); err != nil {
+		e.log.WarnContext(ctx, "staging not removed", "run_id", r.ID, "err", err)
+	}
+	return nil
+}
+
+// checkTimeline refuses the record of another copy of this store (DLV-126).
+func (e *Engine) checkTimeline(ctx context.Context, d *deliver.Lake, r *lakeward.Run, rec *deliver.Record) error {
+	strange := &lakeward.Error{Kind: lakeward.Conflict, Code: lakeward.FailTimeline,
+		Msg: "another copy of this store delivered this run; nothing more is sent for this audience until that is cleared up"}
+	if rec.Store != d.Store {
+		return strange
+	}
+	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, rec.ToGeneration)
+	if err != nil || snap.Hash != rec.GenerationHash {
+		return strange
+	}
+	return nil
+}

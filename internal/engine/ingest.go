@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/decode"
+	"github.com/lakeward/lakeward/internal/warehouse"
+)
+
+// CreateDataset checks and stores a dataset. schema is a name or an id.
+func (e *Engine) CreateDataset(ctx context.Context, d lakeward.Dataset, schema string) (lakeward.Dataset, error) {
+	d.ID, d.CreatedAt = lakeward.DatasetID(lakeward.NewID()), now()
+	if err := d.Validate(); err != nil {
+		return d, err
+	}
+	s, err := e.store.Schema(ctx, d.Sandbox, schema)
+	if err != nil {
+		return d, err
+	}
+	d.SchemaID = s.ID
+	return d, e.store.CreateDataset(ctx, d)
+}
+
+// Upload is one file for a dataset.
+type Upload struct {
+	Sandbox  string
+	Dataset  string // name or id
+	Name     string // of the file, a label
+	Columns  map[string]string
+	Progress Progress // rows taken
+}
+
+// UploadDataset reads a CSV file into a batch, all or nothing: a row that cannot be taken fails the
+// batch, and the error lists the rejected rows by line and field, never their values.
+func (e *Engine) UploadDataset(ctx context.Context, up Upload, file io.Reader) (lakeward.Batch, error) {
+	d, err := e.store.Dataset(ctx, up.Sandbox, up.Dataset)
+	if err != nil {
+		return lakeward.Batch{}, err
+	}
+	schema, err := e.store.Schema(ctx, up.Sandbox, string(d.SchemaID))
+	if err != nil {
+		return lakeward.Batch{}, err
+	}
+	rows, err := decode.OpenCSV(file)
+	if err != nil {
+		return lakeward.Batch{}, err
+	}
+	if err := rows.Bind(schema.Leaves(), up.Columns); err != nil {
+		return lakeward.Batch{}, err
+	}
+	union, err := e.store.Union(ctx, up.Sandbox)
+	if err != nil {
+		return lakeward.Batch{}, err
+	}
+	batch := lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: d.ID, Source: path.Base(up.Name), CreatedAt: now()}
+	w, err := e.warehouse.NewBatch(ctx, up.Sandbox, batch, schema, union)
+	if err != nil {
+		return batch, err
+	}
+	if batch, err = ingest(ctx, rows, w, up.Progress); err != nil {
+		w.Discard()
+		return batch, err
+	}
+	e.log.InfoContext(ctx, "batch ingested", "dataset_id", d.ID, "batch_id", batch.ID, "rows", batch.Rows, "generation", batch.Generation)
+	return batch, nil
+}
+
+// ingest moves all rows into the batch and commits it.
+func ingest(ctx context.Context, rows *decode.CSV, w *warehouse.BatchWriter, p Progress) (lakeward.Batch, error) {
+	done := int64(0)
+	for {
+		if err := ctx.Err(); err != nil {
+			return lakeward.Batch{}, err
+		}
+		chunk, err := rows.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return lakeward.Batch{}, err
+		}
+		if err := w.Write(ctx, chunk); err != nil {
+			return lakeward.Batch{}, err
+		}
+		done += int64(chunk.Len)
+		p.report(done, 0)
+	}
+	if err := rejected(rows); err != nil {
+		return lakeward.Batch{}, err
+	}
+	return w.Commit(ctx)
+}
+
+const shownRejects = 20
+
+// rejected is the error of a file with rows that cannot be taken; nil if there are none.
+func rejected(rows *decode.CSV) error {
+	n, examples := rows.Rejected()
+	if n == 0 {
+		return nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d of %d rows cannot be taken; nothing was stored", n, rows.Rows())
+	for i, r := range examples {
+		if i == shownRejects {
+			fmt.Fprintf(&b, "\n  and %d more", n-shownRejects)
+			break
+		}
+		fmt.Fprintf(&b, "\n  line %d: ", r.Line)
+		if r.Field != "" {
+			fmt.Fprintf(&b, "%s: ", r.Field)
+		}
+		b.WriteString(r.Reason)
+	}
+	return &lakeward.Error{Kind: lakeward.Invalid, Code: "UPL-1007", Msg: b.String()}
+}

@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/vector"
+	"github.com/lakeward/lakeward/internal/warehouse"
+)
+
+// projector turns chunks of profiles into chunks of rows: columns in, columns out, one row for each
+// value of the mapped namespace (MAP-19).
+type projector struct {
+	s         *selection
+	qualified *warehouse.Qualified // nil if lastQualificationTime is not mapped
+	out       vector.Chunk
+	realized  *vector.Dictionary
+	times     vector.Vector
+}
+
+func (e *Engine) newProjector(s *selection) (*projector, error) {
+	status := []byte(lakeward.Realized)
+	p := &projector{s: s, realized: &vector.Dictionary{Bytes: status, Offsets: []uint32{0, uint32(len(status))}}}
+	p.out.Columns = make([]vector.Vector, len(s.columns))
+	for _, c := range s.columns {
+		if c.Kind == lakeward.QualifiedSource {
+			var err error
+			p.qualified, err = e.warehouse.OpenMembership(s.membership)
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+func (p *projector) close() {
+	if p.qualified != nil {
+		p.qualified.Close()
+	}
+}
+
+// each calls emit with the rows of a chunk of profiles.
+func (p *projector) each(in *warehouse.Profiles, emit func(*vector.Chunk) error) error {
+	if p.qualified != nil {
+		times, err := p.qualified.Times(in.Numbers)
+		if err != nil {
+			return err
+		}
+		p.times = vector.Vector{Kind: vector.Time, Len: in.Len, Ints: times}
+	}
+	if p.s.namespace == "" || in.Values.Len == in.Len && oneEach(in) {
+		return emit(p.straight(in))
+	}
+	return p.expand(in, emit)
+}
+
+func oneEach(in *warehouse.Profiles) bool {
+	for i := range in.Len {
+		if in.First[i+1]-in.First[i] != 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// straight passes columns on: one row for each profile.
+func (p *projector) straight(in *warehouse.Profiles) *vector.Chunk {
+	p.out.Len = in.Len
+	for i, c := range p.s.columns {
+		switch c.Kind {
+		case lakeward.AttributeSource:
+			p.out.Columns[i] = in.Columns[p.s.field(c.Source)]
+		case lakeward.IdentitySource:
+			p.out.Columns[i] = in.Values
+		case lakeward.StatusSource:
+			p.out.Columns[i] = p.status(in.Len)
+		case lakeward.QualifiedSource:
+			p.out.Columns[i] = p.times
+		}
+	}
+	return &p.out
+}
+
+func (p *projector) status(rows int) vector.Vector {
+	return vector.Vector{Kind: vector.String, Len: rows, Dict: p.realized, Codes: make([]int32, rows)}
+}
+
+// expand repeats the attributes of a profile for each of its identity values.
+func (p *projector) expand(in *warehouse.Profiles, emit func(*vector.Chunk) error) error {
+	p.reset()
+	for i := range in.Len {
+		for k := in.First[i]; k < in.First[i+1]; k++ {
+			p.appendRow(in, i, int(k))
+			if p.out.Len < vector.MaxRows {
+				continue
+			}
+			if err := emit(&p.out); err != nil {
+				return err
+			}
+			p.reset()
+		}
+	}
+	if p.out.Len == 0 {
+		return nil
+	}
+	return emit(&p.out)
+}
+
+func (p *projector) reset() {
+	p.out.Len = 0
+	for i, c := range p.s.columns {
+		p.out.Columns[i] = vector.Vector{} // straight may have put a column of the scan here
+		p.out.Columns[i].Reset(vector.KindOf(c.Type))
+		if c.Kind == lakeward.StatusSource {
+			p.out.Columns[i].Dict = p.realized
+		}
+	}
+}
+
+func (p *projector) appendRow(in *warehouse.Profiles, i, value int) {
+	for k, c := range p.s.columns {
+		out := &p.out.Columns[k]
+		switch c.Kind {
+		case lakeward.AttributeSource:
+			out.AppendFrom(&in.Columns[p.s.field(c.Source)], i)
+		case lakeward.IdentitySource:
+			out.AppendFrom(&in.Values, value)
+		case lakeward.StatusSource:
+			out.AppendCode(0)
+		case lakeward.QualifiedSource:
+			out.AppendInt(p.times.Ints[i])
+		}
+	}
+	p.out.Len++
+}

@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/store"
+)
+
+// maxMissed bounds the rows that one tick writes for slots that were missed.
+const maxMissed = 1000
+
+// Serve runs the scheduler and the workers until the context ends: it takes over the runs of a process
+// that is gone, then looks once a second for due slots and for queued runs (DLV-40, DLV-95).
+func (e *Engine) Serve(ctx context.Context) error {
+	if n, err := e.store.RecoverRuns(ctx, now()); err != nil {
+		return err
+	} else if n > 0 {
+		e.log.InfoContext(ctx, "runs taken over", "runs", n)
+	}
+	var workers sync.WaitGroup
+	for range e.cfg.Workers {
+		workers.Go(func() {
+			for {
+				if err := e.worker(ctx); err != nil && ctx.Err() == nil {
+					e.log.ErrorContext(ctx, "claim failed", "err", err)
+				}
+				if !sleep(ctx, pollEvery) {
+					return
+				}
+			}
+		})
+	}
+	defer workers.Wait()
+	for {
+		if err := errors.Join(e.Tick(ctx, now()), e.store.ResumeRuns(ctx, now())); err != nil && ctx.Err() == nil {
+			e.log.ErrorContext(ctx, "tick failed", "err", err)
+		}
+		if !sleep(ctx, pollEvery) {
+			return nil
+		}
+	}
+}
+
+// Tick queues a run for every item whose slot has come. Slots that were missed while nobody ran are
+// not replayed: the latest is caught up if it is younger than one interval, the others are noted as
+// skipped (SCH-20).
+func (e *Engine) Tick(ctx context.Context, at time.Time) error {
+	due, err := e.store.DueItems(ctx, at)
+	if err != nil {
+		return err
+	}
+	for _, item := range due {
+		if err := e.tickItem(ctx, item, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) tickItem(ctx context.Context, due store.DueItem, at time.Time) error {
+	flow, err := e.store.Dataflow(ctx, due.Sandbox, string(due.Flow))
+	if err != nil {
+		return err
+	}
+	item, ok := flow.Item(lakeward.AudienceID(due.Item))
+	if !ok {
+		return e.store.Tick(ctx, due, nil, nil)
+	}
+	slots := []time.Time{due.NextAt}
+	next, more := item.Schedule.Next(due.NextAt)
+	for more && !next.After(at) {
+		slots = append(slots, next)
+		next, more = item.Schedule.Next(next)
+	}
+	var following *time.Time
+	if more {
+		following = &next
+	}
+	runs := slotRuns(flow, item, slots, at)
+	if err := e.store.Tick(ctx, due, following, runs); err != nil {
+		return err
+	}
+	if latest := runs[len(runs)-1]; latest.State == lakeward.Queued {
+		return e.store.CollapseQueued(ctx, latest, at)
+	}
+	return nil
+}
+
+// slotRuns makes a run for each slot: the last one is queued if it is not too old, the others are skipped.
+func slotRuns(flow lakeward.Dataflow, item lakeward.DataflowItem, slots []time.Time, at time.Time) []lakeward.Run {
+	if len(slots) > maxMissed {
+		slots = slots[len(slots)-maxMissed:]
+	}
+	runs := make([]lakeward.Run, len(slots))
+	for i, slot := range slots {
+		r := newRun(flow, string(item.AudienceID), lakeward.ScheduledSlot(slot), slot, at)
+		switch {
+		case !flow.Enabled:
+			skip(&r, at, "paused", "the dataflow was disabled")
+		case i < len(slots)-1:
+			skip(&r, at, "missed", "the service was not running; a later slot covers this one")
+		case item.Schedule.TooOld(slot, at):
+			skip(&r, at, "missed", "the service was not running, and the slot is older than one interval")
+		}
+		runs[i] = r
+	}
+	return runs
+}
+
+func skip(r *lakeward.Run, at time.Time, code, message string) {
+	r.State, r.EndedAt, r.Cause = lakeward.Skipped, &at, &lakeward.Cause{Code: code, Message: message}
+}

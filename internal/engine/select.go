@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/vector"
+	"github.com/lakeward/lakeward/internal/warehouse"
+)
+
+// selection is who is written, decided before the first byte: a function of the run's snapshot and
+// plan alone, so that every attempt comes to the same files.
+type selection struct {
+	snap       *warehouse.Snapshot
+	membership warehouse.Membership
+	columns    []lakeward.Column
+	fields     []lakeward.Leaf // of the attributes among the columns, each once
+	namespace  string          // mapped, "" for none
+	counts     lakeward.Counts
+	numbers    *roaring.Bitmap // profiles to write
+	// levels[k] are the profiles with more than k+1 values of the namespace.
+	levels []*roaring.Bitmap
+	rows   int64
+	parts  []part
+}
+
+// part is one file: a range of the selected profiles.
+type part struct {
+	numbers *roaring.Bitmap
+	rows    int64
+}
+
+// selectMembers decides who is written: members, then those with all mandatory values, then the
+// winners of the deduplication; each step counts whom it leaves out.
+func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection, error) {
+	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, r.ToGeneration)
+	if err != nil {
+		return nil, err
+	}
+	columns, err := e.columns(ctx, r.Sandbox, r.Plan.Dataflow.Mapping)
+	if err != nil {
+		return nil, err
+	}
+	m, ok := snap.Memberships[lakeward.AudienceID(r.Item)]
+	if !ok {
+		return nil, notEvaluated(r.Plan.Audience)
+	}
+	s := &selection{snap: snap, membership: m, columns: columns, numbers: m.Members.Clone()}
+	s.counts.Received = int64(s.numbers.GetCardinality())
+	for _, c := range columns {
+		switch c.Kind {
+		case lakeward.AttributeSource:
+			if s.field(c.Source) < 0 {
+				s.fields = append(s.fields, lakeward.Leaf{Path: c.Source, Type: c.Type})
+			}
+		case lakeward.IdentitySource:
+			s.namespace = c.Namespace()
+		}
+	}
+	keys, err := e.filter(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.deduplicate(ctx, s, keys); err != nil {
+		return nil, err
+	}
+	s.counts.Activated = int64(s.numbers.GetCardinality())
+	s.cut(r.Plan.Destination.PartRows())
+	return s, nil
+}
+
+func notEvaluated(a lakeward.Audience) error {
+	return &lakeward.Error{Kind: lakeward.Conflict, Code: lakeward.FailSource,
+		Msg: "the audience " + lakeward.Quote(a.Name) + " was never evaluated, so it has no members to export; evaluate it with: lakeward audience evaluate"}
+}
+
+func (s *selection) field(path string) int {
+	for i, f := range s.fields {
+		if f.Path == path {
+			return i
+		}
+	}
+	return -1
+}
+
+// filter drops profiles without an identity of the namespace or without a mandatory value (MAN-01,
+// MAN-03), notes how many values each has, and collects the deduplication keys of the rest.
+func (e *Engine) filter(ctx context.Context, s *selection) (*keySet, error) {
+	var mandatory, keyed []int
+	for _, c := range s.columns {
+		if c.Kind != lakeward.AttributeSource {
+			continue
+		}
+		if c.Mandatory {
+			mandatory = append(mandatory, s.field(c.Source))
+		}
+		if c.Key {
+			keyed = append(keyed, s.field(c.Source))
+		}
+	}
+	keys := newKeySet()
+	if s.namespace == "" && len(mandatory) == 0 && len(keyed) == 0 {
+		return keys, nil
+	}
+	dropped := roaring.New()
+	for p, err := range e.warehouse.Scan(ctx, s.snap, s.numbers, s.fields, s.namespace) {
+		if err != nil {
+			return nil, err
+		}
+		for i, number := range p.Numbers {
+			switch {
+			case s.namespace != "" && p.First[i] == p.First[i+1]:
+				s.counts.ExcludedIdentity++
+				dropped.Add(number)
+			case lacks(p, mandatory, i):
+				s.counts.ExcludedMandatory++
+				dropped.Add(number)
+			case s.namespace != "":
+				s.addLevels(number, int(p.First[i+1]-p.First[i]))
+				for k := p.First[i]; k < p.First[i+1]; k++ {
+					keys.add(number, p.Values.Str(int(k)))
+				}
+			case len(keyed) > 0:
+				if key, ok := attributeKey(p, keyed, i); ok {
+					keys.add(number, key)
+				}
+			}
+		}
+	}
+	s.numbers.AndNot(dropped)
+	return keys, nil
+}
+
+// lacks reports whether a profile has no value for a mandatory field: null, absent or an empty string (D10).
+func lacks(p *warehouse.Profiles, mandatory []int, i int) bool {
+	for _, f := range mandatory {
+		v := &p.Columns[f]
+		if v.IsNull(i) || v.Kind == vector.String && len(v.Str(i)) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *selection) addLevels(number uint32, values int) {
+	for k := 1; k < values; k++ {
+		if len(s.levels) < k {
+			s.levels = append(s.levels, roaring.New())
+		}
+		s.levels[k-1].Add(number)
+	}
+}
+
+// values is the number of rows that a profile gives.
+func (s *selection) values(number uint32) int64 {
+	n := int64(1)
+	for _, l := range s.levels {
+		if !l.Contains(number) {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// cut sets the borders of the parts: at most limit rows each, a profile is never split (SPL-01). With
+// nobody selected there is one part without rows, so that a file is written (D12).
+func (s *selection) cut(limit int64) {
+	for i := range s.levels {
+		s.levels[i].And(s.numbers)
+	}
+	open := part{numbers: roaring.New()}
+	for it := s.numbers.Iterator(); it.HasNext(); {
+		number := it.Next()
+		n := s.values(number)
+		if open.rows > 0 && open.rows+n > limit {
+			s.parts = append(s.parts, open)
+			open = part{numbers: roaring.New()}
+		}
+		open.numbers.Add(number)
+		open.rows += n
+		s.rows += n
+	}
+	s.parts = append(s.parts, open)
+}

@@ -1,0 +1,325 @@
+package expr
+
+import (
+	"bytes"
+	"cmp"
+	"math"
+	"strings"
+
+	"github.com/lakeward/lakeward/internal/vector"
+)
+
+// Filter is a condition bound to the columns of a scan. It keeps scratch memory, so one
+// goroutine uses it at a time.
+type Filter struct {
+	root    *Node
+	columns map[string]int
+	dicts   map[*Node]dictAnswers
+}
+
+// dictAnswers are the answers of a string condition for each entry of one dictionary.
+type dictAnswers struct {
+	dict *vector.Dictionary
+	bits vector.Bits
+}
+
+// NewFilter binds a checked condition to columns: columns[i] is the path of column i of each chunk.
+func NewFilter(root *Node, columns []string) *Filter {
+	f := &Filter{root: root, columns: map[string]int{}, dicts: map[*Node]dictAnswers{}}
+	for i, c := range columns {
+		f.columns[c] = i
+	}
+	return f
+}
+
+// Match returns the rows of the chunk for which the condition holds.
+func (f *Filter) Match(c *vector.Chunk) vector.Bits { return f.bits(f.root, c) }
+
+func (f *Filter) bits(n *Node, c *vector.Chunk) vector.Bits {
+	out := vector.NewBits(c.Len)
+	switch n.Op {
+	case And, Or:
+		copy(out, f.bits(n.Args[0], c))
+		for i, w := range f.bits(n.Args[1], c) {
+			if n.Op == And {
+				out[i] &= w
+			} else {
+				out[i] |= w
+			}
+		}
+	case Not:
+		out.Fill(c.Len)
+		for i, w := range f.bits(n.Args[0], c) {
+			out[i] &^= w
+		}
+	case IsNull:
+		v := f.value(n.Args[0], c)
+		for i := range c.Len {
+			if v.IsNull(i) {
+				out.Set(i)
+			}
+		}
+	case Compare:
+		f.compare(n, c, out)
+	case In, NotIn, Text:
+		f.single(n, c, out)
+	default: // a boolean value: null counts as false
+		v := f.value(n, c)
+		for i := range c.Len {
+			if !v.IsNull(i) && v.Bools.Get(i) {
+				out.Set(i)
+			}
+		}
+	}
+	return out
+}
+
+// single evaluates a condition over one value, once per dictionary entry where there is a dictionary.
+func (f *Filter) single(n *Node, c *vector.Chunk, out vector.Bits) {
+	v := f.value(n.Args[0], c)
+	test := func(i int) bool { return n.holds(v, i) }
+	if v.Dict != nil {
+		a := f.dicts[n]
+		if a.dict != v.Dict {
+			a = dictAnswers{dict: v.Dict, bits: vector.NewBits(v.Dict.Len())}
+			for k := range v.Dict.Len() {
+				if n.holdsText(v.Dict.Value(int32(k))) {
+					a.bits.Set(k)
+				}
+			}
+			f.dicts[n] = a
+		}
+		test = func(i int) bool { return a.bits.Get(int(v.Codes[i])) }
+	}
+	for i := range c.Len {
+		if !v.IsNull(i) && test(i) {
+			out.Set(i)
+		}
+	}
+}
+
+// holds evaluates In, NotIn and Text for value i, which is present.
+func (n *Node) holds(v *vector.Vector, i int) bool {
+	if v.Kind == vector.String {
+		return n.holdsText(v.Str(i))
+	}
+	found := false
+	for _, item := range n.Items {
+		switch v.Kind {
+		case vector.Float:
+			found = found || v.Floats[i] == item.Float
+		case vector.Bool:
+			found = found || v.Bools.Get(i) == item.Bool
+		default:
+			found = found || v.Ints[i] == item.Int
+		}
+	}
+	return found == (n.Op == In)
+}
+
+func (n *Node) holdsText(s []byte) bool {
+	switch n.Op {
+	case In, NotIn:
+		found := false
+		for _, item := range n.Items {
+			found = found || string(s) == item.Str
+		}
+		return found == (n.Op == In)
+	case Compare:
+		return ordered(n.Cmp, cmp.Compare(string(s), n.Args[1].Value.Str))
+	}
+	text := string(s)
+	if n.Fold {
+		text = fold(text)
+	}
+	any := false
+	for _, item := range n.Items {
+		want := item.Str
+		if n.Fold {
+			want = fold(want)
+		}
+		any = any || textHolds(n.Fn, text, want)
+	}
+	negative := n.Fn == "notEqualTo" || strings.HasPrefix(n.Fn, "doesNot")
+	return any != negative
+}
+
+// textHolds evaluates the positive form of a string condition.
+func textHolds(fn, text, want string) bool {
+	switch fn {
+	case "startsWith", "doesNotStartWith":
+		return strings.HasPrefix(text, want)
+	case "endsWith", "doesNotEndWith":
+		return strings.HasSuffix(text, want)
+	case "contains", "doesNotContain":
+		return strings.Contains(text, want)
+	case "like":
+		return Like(text, want)
+	}
+	return text == want // equals, notEqualTo
+}
+
+// fold maps every character to one form, so that texts that differ only in case are equal (S7).
+func fold(s string) string { return strings.ToLower(strings.ToUpper(s)) }
+
+// Like reports whether the whole text matches a pattern with % for any text and _ for one character; linear.
+func Like(text, pattern string) bool {
+	t, p := []rune(text), []rune(pattern)
+	i, j, star, mark := 0, 0, -1, 0
+	for i < len(t) {
+		switch {
+		case j < len(p) && p[j] == '%':
+			star, mark = j, i
+			j++
+		case j < len(p) && (p[j] == '_' || p[j] == t[i]):
+			i++
+			j++
+		case star >= 0:
+			mark++
+			i, j = mark, star+1
+		default:
+			return false
+		}
+	}
+	for j < len(p) && p[j] == '%' {
+		j++
+	}
+	return j == len(p)
+}
+
+// compare evaluates Args[0] Cmp Args[1]; a null on either side makes it false (S3).
+func (f *Filter) compare(n *Node, c *vector.Chunk, out vector.Bits) {
+	if n.Args[0].Type == String && n.Args[1].Op == Literal {
+		f.single(n, c, out)
+		return
+	}
+	a, b := f.value(n.Args[0], c), f.value(n.Args[1], c)
+	for i := range c.Len {
+		if a.IsNull(i) || b.IsNull(i) {
+			continue
+		}
+		if compareAt(n.Cmp, a, b, i) {
+			out.Set(i)
+		}
+	}
+}
+
+func compareAt(op Cmp, a, b *vector.Vector, i int) bool {
+	switch {
+	case a.Kind == vector.String:
+		return ordered(op, bytes.Compare(a.Str(i), b.Str(i)))
+	case a.Kind == vector.Bool:
+		return (a.Bools.Get(i) == b.Bools.Get(i)) == (op == EQ)
+	case a.Kind == vector.Float || b.Kind == vector.Float:
+		if a.Kind == vector.Float && b.Kind == vector.Float {
+			return ordered(op, cmp.Compare(a.Floats[i], b.Floats[i]))
+		}
+		if a.Kind == vector.Float {
+			return ordered(op, -compareMixed(b.Ints[i], a.Floats[i]))
+		}
+		return ordered(op, compareMixed(a.Ints[i], b.Floats[i]))
+	case a.Kind == b.Kind:
+		return ordered(op, cmp.Compare(a.Ints[i], b.Ints[i]))
+	}
+	return ordered(op, cmp.Compare(instant(a, i), instant(b, i)))
+}
+
+// compareMixed compares an integer with a double by value, without rounding (S6).
+func compareMixed(n int64, f float64) int {
+	if f >= math.MaxInt64 {
+		return -1
+	}
+	if f < math.MinInt64 {
+		return 1
+	}
+	whole := math.Floor(f)
+	if c := cmp.Compare(n, int64(whole)); c != 0 {
+		return c
+	}
+	return cmp.Compare(0, f-whole)
+}
+
+const dayMillis = 86_400_000
+
+// instant is a date or time in milliseconds.
+func instant(v *vector.Vector, i int) int64 {
+	if v.Kind == vector.Date {
+		return v.Ints[i] * dayMillis
+	}
+	return v.Ints[i]
+}
+
+func ordered(op Cmp, c int) bool {
+	switch op {
+	case EQ:
+		return c == 0
+	case NE:
+		return c != 0
+	case LT:
+		return c < 0
+	case LE:
+		return c <= 0
+	case GT:
+		return c > 0
+	}
+	return c >= 0
+}
+
+// value evaluates an expression that is not a compound condition.
+func (f *Filter) value(n *Node, c *vector.Chunk) *vector.Vector {
+	switch n.Op {
+	case Field:
+		return f.field(n, c)
+	case Literal:
+		return constant(n, c.Len)
+	case Arithmetic:
+		return f.arithmetic(n, c)
+	}
+	out := &vector.Vector{Kind: vector.Bool, Len: c.Len, Bools: f.bits(n, c)}
+	return out
+}
+
+// field returns the column; a stored NaN is null (S2).
+func (f *Filter) field(n *Node, c *vector.Chunk) *vector.Vector {
+	v := &c.Columns[f.columns[n.Path]]
+	if v.Kind != vector.Float {
+		return v
+	}
+	for i := range v.Len {
+		if math.IsNaN(v.Floats[i]) && !v.IsNull(i) {
+			out := *v
+			out.Valid = vector.NewBits(vector.MaxRows)
+			out.Valid.Fill(vector.MaxRows)
+			for k := range v.Len {
+				if v.IsNull(k) || math.IsNaN(v.Floats[k]) {
+					out.Valid.Clear(k)
+				}
+			}
+			return &out
+		}
+	}
+	return v
+}
+
+func constant(n *Node, rows int) *vector.Vector {
+	v := &vector.Vector{}
+	v.Reset(n.Type.kind())
+	for range rows {
+		switch n.Type {
+		case String:
+			v.AppendString([]byte(n.Value.Str))
+		case Double:
+			v.AppendFloat(n.Value.Float)
+		case Boolean:
+			v.AppendBool(n.Value.Bool)
+		default:
+			v.AppendInt(n.Value.Int)
+		}
+	}
+	return v
+}
+
+// kind is the kind of vector that holds values of the type.
+func (t Type) kind() vector.Kind {
+	return [...]vector.Kind{0, vector.Bool, vector.Int, vector.Float, vector.String, vector.Date, vector.Time}[t]
+}

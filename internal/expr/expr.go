@@ -1,0 +1,124 @@
+// Package expr is one typed expression tree for the languages of the product: it holds
+// what a rule means after parsing and checking, and evaluates it over chunks.
+//
+// The one thing to know: conditions are two-valued. A condition over a null is false,
+// so its negation is true (S1); values over a null are null (S4).
+package expr
+
+import (
+	"github.com/lakeward/lakeward"
+)
+
+// Type is the type of an expression's value.
+type Type uint8
+
+// The types.
+const (
+	Boolean Type = iota + 1
+	Integer
+	Double
+	String
+	Date
+	DateTime
+)
+
+// String is the word for the type in messages.
+func (t Type) String() string {
+	return [...]string{"unknown", "a boolean", "an integer", "a double", "text", "a date", "a date-time"}[t]
+}
+
+// TypeOf is the type of a field's values; 0 for objects.
+func TypeOf(t lakeward.FieldType) Type {
+	switch t {
+	case lakeward.TypeBoolean:
+		return Boolean
+	case lakeward.TypeInteger, lakeward.TypeLong:
+		return Integer
+	case lakeward.TypeDouble:
+		return Double
+	case lakeward.TypeString:
+		return String
+	case lakeward.TypeDate:
+		return Date
+	case lakeward.TypeDateTime:
+		return DateTime
+	}
+	return 0
+}
+
+// Numeric reports whether the type is a number.
+func (t Type) Numeric() bool { return t == Integer || t == Double }
+
+// Temporal reports whether the type is a point in time; a date is its midnight in UTC (S6).
+func (t Type) Temporal() bool { return t == Date || t == DateTime }
+
+// Op is what a node does with its arguments.
+type Op uint8
+
+// The operators. Compare, In, Text and IsNull are conditions.
+const (
+	Literal Op = iota + 1
+	Field
+	And
+	Or
+	Not
+	Compare    // Args[0] Cmp Args[1]
+	In         // Args[0] in Items; false for null
+	NotIn      // Args[0] not in Items; false for null
+	Text       // a string condition Fn over Args[0] and the literals in Items
+	IsNull     // Args[0] is absent
+	Arithmetic // Args[0] Fn Args[1], or - Args[0]
+)
+
+// Cmp is a comparison.
+type Cmp uint8
+
+// The comparisons.
+const (
+	EQ Cmp = iota
+	NE
+	LT
+	LE
+	GT
+	GE
+)
+
+// Value is a literal: a date in days, a date-time in milliseconds, both in Int.
+type Value struct {
+	Int   int64
+	Float float64
+	Str   string
+	Bool  bool
+}
+
+// Node is one operation of an expression.
+type Node struct {
+	Op    Op
+	Type  Type
+	Args  []*Node
+	Items []Value // literals of In, NotIn and Text
+	Value Value   // of a Literal
+	Path  string  // of a Field
+	Cmp   Cmp
+	Fn    string // of Text and Arithmetic
+	Fold  bool   // Text: compare without case
+	Pos   int    // byte offset in the source, for messages
+}
+
+// Fields lists the paths that the expression reads, each once, in order of appearance.
+func (n *Node) Fields() []string {
+	var out []string
+	seen := map[string]bool{}
+	var walk func(*Node)
+	walk = func(n *Node) {
+		if n.Op == Field && !seen[n.Path] {
+			seen[n.Path] = true
+			out = append(out, n.Path)
+		}
+		for _, a := range n.Args {
+			walk(a)
+		}
+	}
+	walk(n)
+	return out
+}

@@ -1,0 +1,184 @@
+package lake
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/lakeward/lakeward"
+)
+
+// call is one request, as often as it has to be sent.
+type call struct {
+	op     string
+	method string
+	path   string // in the container; "" is the container itself
+	query  url.Values
+	header http.Header
+	body   []byte
+	repeat bool                    // the same request again has the same effect
+	want   int                     // status of success
+	also   int                     // another one
+	check  func(http.Header) error // finds damaged answers
+	stream bool                    // the caller reads and closes the body
+}
+
+// do sends a call until it is answered: refusals of load and dead connections are repeated, an unclear
+// outcome only if the call allows it (DLV-70, DLV-71). The error is a *lakeward.Error.
+func (c *Client) do(ctx context.Context, k call) (*http.Response, error) {
+	b := c.retry.begin()
+	refreshed := false
+	for {
+		if err := c.limit.acquire(ctx); err != nil {
+			return nil, classify(k, nil, err)
+		}
+		res, err := c.try(ctx, k)
+		c.limit.release(res != nil && (res.StatusCode == http.StatusServiceUnavailable || res.StatusCode == http.StatusTooManyRequests))
+		if err == nil && (res.StatusCode == k.want || k.also != 0 && res.StatusCode == k.also) {
+			return res, nil
+		}
+		failure := classify(k, res, err)
+		discard(res)
+		if ctx.Err() != nil {
+			return nil, failure
+		}
+		again := false
+		switch v := judge(k, res, err); v {
+		case refused:
+			again = true
+		case unclear:
+			if !k.repeat {
+				return nil, &unclearError{failure}
+			}
+			again = true
+		case unauthorized:
+			if !refreshed {
+				refreshed = true
+				c.tokens.drop()
+				continue
+			}
+		case answered:
+		}
+		if !again || !b.wait(ctx, retryAfter(res)) {
+			return nil, failure
+		}
+	}
+}
+
+// try sends a call once, within the time of one try (DLV-72).
+func (c *Client) try(ctx context.Context, k call) (*http.Response, error) {
+	limit := c.retry.Try + time.Duration(len(k.body)/(256<<10))*time.Second
+	tctx, cancel := context.WithTimeout(ctx, limit)
+	token, err := c.tokens.get(tctx)
+	if err != nil {
+		cancel()
+		return nil, &tokenError{err}
+	}
+	u := url.URL{Scheme: "https", Host: c.location.Host(), Path: "/" + c.location.Container, RawQuery: k.query.Encode()}
+	if k.path != "" {
+		u.Path += "/" + k.path
+		u.RawPath = "/" + c.location.Container + "/" + EncodePath(k.path)
+	}
+	req, err := http.NewRequestWithContext(tctx, k.method, u.String(), bytes.NewReader(k.body))
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	req.ContentLength = int64(len(k.body))
+	for name, values := range k.header {
+		req.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("x-ms-version", apiVersion)
+	req.Header.Set("x-ms-client-request-id", lakeward.NewID())
+	req.Header.Set("x-ms-date", time.Now().UTC().Format(http.TimeFormat))
+	req.Header.Set("User-Agent", c.agent)
+	res, err := c.http.Do(req)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	if k.stream && (res.StatusCode == k.want || res.StatusCode == k.also) {
+		res.Body = &cancelBody{res.Body, cancel}
+		return res, nil
+	}
+	defer cancel()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
+	err = errors.Join(err, res.Body.Close())
+	if err == nil && k.check != nil && res.StatusCode == k.want {
+		err = k.check(res.Header)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	return res, nil
+}
+
+// maxErrorBody bounds what is read of an answer that is not data (C8c); a page of a listing is data.
+const maxErrorBody = 64 << 10
+
+// cancelBody ends the try's context with its body.
+type cancelBody struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (b *cancelBody) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
+}
+
+func discard(res *http.Response) {
+	if res != nil && res.Body != nil {
+		_ = res.Body.Close()
+	}
+}
+
+// verdict is what an outcome means for sending the call again.
+type verdict int
+
+const (
+	answered     verdict = iota // a clear answer
+	refused                     // nothing happened; the same request again is safe
+	unclear                     // it may or may not have happened
+	unauthorized                // the token was refused
+)
+
+func judge(k call, res *http.Response, err error) verdict {
+	if err != nil {
+		if _, ok := errors.AsType[*tokenError](err); ok {
+			if retryableToken(err) {
+				return refused
+			}
+			return answered
+		}
+		switch dialFailure(err) {
+		case dialFatal:
+			return answered
+		case dialTemporary:
+			return refused
+		}
+		return unclear
+	}
+	switch res.StatusCode {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return refused
+	case http.StatusUnauthorized:
+		return unauthorized
+	case http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
+		return unclear
+	}
+	if code := res.Header.Get("x-ms-error-code"); code == "Crc64Mismatch" || code == "Md5Mismatch" {
+		return refused // the bytes were damaged on the way (ADL-76)
+	}
+	if res.StatusCode < 300 && res.StatusCode != k.want {
+		return unclear // a damaged answer
+	}
+	return answered
+}

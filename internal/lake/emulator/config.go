@@ -1,0 +1,127 @@
+package emulator
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/lakeward/lakeward"
+)
+
+// Defaults of the lake that commands make.
+const (
+	DefaultAccount   = "local"
+	DefaultContainer = "exports"
+)
+
+// meta is the folder of everything that is not content.
+const meta = ".meta"
+
+// config is what a lake keeps of itself in .meta/config.json.
+type config struct {
+	Tenant   string        `json:"tenant"`
+	Clients  []client      `json:"clients"`
+	Accounts []accountConf `json:"accounts"`
+}
+
+// client is an application that may ask for tokens.
+type client struct {
+	ID       string            `json:"id"`
+	ObjectID string            `json:"objectId"`
+	Secret   string            `json:"secret"`
+	Expired  bool              `json:"expired,omitempty"`
+	Roles    map[string]string `json:"roles,omitempty"` // by account/container; "*" for all others
+}
+
+type accountConf struct {
+	Name string `json:"name"`
+	Key  string `json:"key"`
+	Flat bool   `json:"flat,omitempty"`
+}
+
+// Options are the wishes for a new or an opened lake. The zero value is a lake with one
+// account and one container on free ports of the loopback interface.
+type Options struct {
+	Listen string // address of the TLS port
+	// FlatAccounts are further accounts without hierarchical namespace.
+	FlatAccounts []string
+	// Client makes the client that may sign in; the zero value keeps or draws one.
+	TenantID, ClientID, ClientSecret string
+	TokenTTL                         int // seconds; 0 means 3,599
+	// NoSync leaves the writing of files to the operating system; for tests of speed only.
+	NoSync bool
+}
+
+const configName = meta + "/config.json"
+
+// loadConfig reads the lake's configuration, or makes it on the first start.
+func loadConfig(root *os.Root, opt Options) (*config, error) {
+	c := &config{}
+	b, err := root.ReadFile(configName)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c.Tenant = lakeward.NewID()
+		c.Clients = []client{{ID: lakeward.NewID(), ObjectID: lakeward.NewID(), Secret: randomText(30), Roles: map[string]string{"*": contributor}}}
+		c.Accounts = []accountConf{{Name: DefaultAccount, Key: randomKey()}}
+	case err != nil:
+		return nil, fmt.Errorf("read the lake's configuration: %w", err)
+	default:
+		if err := json.Unmarshal(b, c); err != nil || len(c.Clients) == 0 || len(c.Accounts) == 0 {
+			return nil, fmt.Errorf("the lake's configuration %s is damaged: %w", configName, err)
+		}
+	}
+	if opt.TenantID != "" {
+		c.Tenant = opt.TenantID
+	}
+	if opt.ClientID != "" {
+		c.Clients[0].ID = opt.ClientID
+	}
+	if opt.ClientSecret != "" {
+		c.Clients[0].Secret = opt.ClientSecret
+	}
+	for _, name := range opt.FlatAccounts {
+		if c.account(name) == nil {
+			c.Accounts = append(c.Accounts, accountConf{Name: name, Key: randomKey(), Flat: true})
+		}
+	}
+	return c, saveJSON(root, configName, c)
+}
+
+func (c *config) account(name string) *accountConf {
+	for i := range c.Accounts {
+		if c.Accounts[i].Name == name {
+			return &c.Accounts[i]
+		}
+	}
+	return nil
+}
+
+// saveJSON replaces a small file in one step, mode 0600.
+func saveJSON(root *os.Root, name string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := name + ".tmp"
+	if err := root.WriteFile(tmp, append(b, '\n'), 0o600); err != nil {
+		return err
+	}
+	return root.Rename(tmp, name)
+}
+
+func randomKey() string {
+	var b [64]byte
+	_, _ = rand.Read(b[:])
+	return base64.StdEncoding.EncodeToString(b[:])
+}
+
+// randomText draws n bytes as text without characters that need care.
+func randomText(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b)
+	return base64.RawURLEncoding.EncodeToString(b)
+}

@@ -1,0 +1,102 @@
+package emulator
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// apiError is a refusal with a code of the service.
+type apiError struct {
+	code   string
+	header http.Header       // further headers of the answer
+	detail map[string]string // third key of the error object, where the service has one
+}
+
+func (e *apiError) Error() string { return e.code }
+
+func refuse(code string) *apiError { return &apiError{code: code} }
+
+// errorText is one row of the service's error codes.
+type errorText struct {
+	status int
+	text   string
+}
+
+// errorTexts are status and text by code (adls.md 7).
+func errorTexts() map[string]errorText {
+	const condition = "The condition specified using HTTP conditional header(s) is not met."
+	const authInfo = "Server failed to authenticate the request. Please refer to the information in the www-authenticate header."
+	return map[string]errorText{
+		"FilesystemNotFound":                     {404, "The specified filesystem does not exist."},
+		"FilesystemAlreadyExists":                {409, "The specified filesystem already exists."},
+		"PathNotFound":                           {404, "The specified path does not exist."},
+		"PathAlreadyExists":                      {409, "The specified path already exists."},
+		"PathConflict":                           {409, "The specified path, or an element of the path, exists and its resource type is invalid for this operation."},
+		"ResourceTypeMismatch":                   {409, "The resource type specified in the request does not match the type of the resource."},
+		"SourcePathNotFound":                     {404, "The source path for a rename operation does not exist."},
+		"RenameDestinationParentPathNotFound":    {404, "The parent directory of the destination path does not exist."},
+		"InvalidRenameSourcePath":                {409, "The source directory cannot be the same as the destination directory, nor can the destination be a subdirectory of the source directory."},
+		"InvalidSourceOrDestinationResourceType": {409, "The source and destination resource type must be identical."},
+		"InvalidSourceUri":                       {400, "The source URI is invalid."},
+		"DirectoryNotEmpty":                      {409, "The recursive query parameter value must be true to delete a non-empty directory."},
+		"ConditionNotMet":                        {412, condition},
+		"NotModified":                            {304, condition},
+		"SourceConditionNotMet":                  {412, "The source condition specified using HTTP conditional header(s) is not met."},
+		"InvalidFlushPosition":                   {400, "The uploaded data is not contiguous or the position query parameter value is not equal to the length of the file after appending the uploaded data."},
+		"ContentLengthMustBeZero":                {400, "The Content-Length request header must be zero."},
+		"Md5Mismatch":                            {400, "The MD5 value specified in the request did not match with the MD5 value calculated by the server."},
+		"Crc64Mismatch":                          {400, "The CRC64 value specified in the request did not match with the CRC64 value calculated by the server."},
+		"MissingRequiredQueryParameter":          {400, "A query parameter that's mandatory for this request is not specified."},
+		"InvalidQueryParameterValue":             {400, "Value for one of the query parameters specified in the request URI is invalid."},
+		"OutOfRangeQueryParameterValue":          {400, "One of the query parameters specified in the request URI is outside the permissible range."},
+		"InvalidHeaderValue":                     {400, "The value for one of the HTTP headers is not in the correct format."},
+		"InvalidResourceName":                    {400, "The specified resource name contains invalid characters."},
+		"InvalidUri":                             {400, "The request URI is invalid."},
+		"PathIsTooDeep":                          {400, "The path exceeds the maximum depth."},
+		"InvalidRange":                           {416, "The range specified is invalid for the current size of the resource."},
+		"InvalidAuthenticationInfo":              {401, authInfo},
+		"NoAuthenticationInformation":            {401, authInfo},
+		"AuthenticationFailed":                   {403, "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature."},
+		"AuthorizationPermissionMismatch":        {403, "This request is not authorized to perform this operation using this permission."},
+		"AuthorizationFailure":                   {403, "This request is not authorized to perform this operation."},
+		"AccountRequiresHttps":                   {400, "The account being accessed does not support http."},
+		"ResourceNotFound":                       {404, "The specified resource does not exist."},
+		"UnsupportedHttpVerb":                    {405, "The resource doesn't support the specified HTTP verb."},
+		"ServerBusy":                             {503, "Operations per second is over the account limit."},
+		"InternalError":                          {500, "The server encountered an internal error. Please retry the request."},
+		"OperationTimedOut":                      {500, "The operation could not be completed within the permitted time."},
+		"LakeDiskFull":                           {503, "The disk of the local lake is full."},
+		"NotImplemented":                         {501, "The local lake does not serve this operation."},
+		"EndpointUnsupportedAccountFeatures":     {409, "This endpoint does not support the operation on an account without hierarchical namespace."},
+	}
+}
+
+// errorAnswer builds the answer to a refusal; a HEAD has no body.
+func errorAnswer(e *apiError, requestID string, head bool) *answer {
+	t, ok := errorTexts()[e.code]
+	if !ok {
+		t = errorText{http.StatusInternalServerError, e.code}
+	}
+	a := &answer{status: t.status, header: http.Header{}}
+	code := e.code
+	if code == "NotModified" {
+		code = "ConditionNotMet"
+	}
+	a.header.Set("x-ms-error-code", code)
+	for k, v := range e.header {
+		a.header[k] = v
+	}
+	if head || t.status == http.StatusNotModified {
+		return a
+	}
+	type object struct {
+		Code    string            `json:"code"`
+		Message string            `json:"message"`
+		Detail  map[string]string `json:"detail,omitempty"`
+	}
+	text := t.text + "\nRequestId:" + requestID + "\nTime:" + time.Now().UTC().Format(time.RFC3339Nano)
+	a.body, _ = json.Marshal(map[string]object{"error": {code, text, e.detail}})
+	a.header.Set("Content-Type", "application/json;charset=utf-8")
+	return a
+}

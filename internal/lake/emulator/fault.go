@@ -1,0 +1,255 @@
+package emulator
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Fault is something that goes wrong on demand: on the n-th request that matches (ADL-118).
+type Fault struct {
+	Op    string // operation of the request; "" matches any
+	Path  string // substring of its path; "" matches any
+	Nth   int    // 1 is the first match; 0 is every match
+	Do    Effect
+	Code  int           // status of Status and StatusAfter
+	Error string        // error code beside it
+	After string        // Retry-After
+	Delay time.Duration // of Delay and Hang
+}
+
+// Effect is what a fault does.
+type Effect string
+
+// The effects.
+const (
+	Status        Effect = "status"         // answers Code instead of doing anything
+	StatusAfter   Effect = "status-after"   // does it, then answers Code
+	DropBefore    Effect = "drop-before"    // cuts the connection, nothing happened
+	DropAfter     Effect = "drop-after"     // does it, then cuts the connection
+	Hang          Effect = "hang"           // does nothing for Delay, then cuts the connection
+	Delayed       Effect = "delay"          // waits, then goes on
+	FlipBit       Effect = "flip-bit"       // damages one bit of the request's body
+	CutAnswer     Effect = "cut-answer"     // sends half of the answer's headers' body, then cuts
+	GarbageAnswer Effect = "garbage-answer" // does it, then answers something else
+)
+
+// faultTable holds the faults that are armed.
+type faultTable struct {
+	mu     sync.Mutex
+	faults []*armed
+}
+
+type armed struct {
+	Fault
+	seen int
+	hits int
+}
+
+// Arm adds a fault. The returned function reports how often it struck, and disarms it.
+func (s *Server) Arm(f Fault) (disarm func() int) {
+	a := &armed{Fault: f}
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.faults = append(s.faults.faults, a)
+	return func() int {
+		s.faults.mu.Lock()
+		defer s.faults.mu.Unlock()
+		for i, have := range s.faults.faults {
+			if have == a {
+				s.faults.faults = append(s.faults.faults[:i:i], s.faults.faults[i+1:]...)
+			}
+		}
+		return a.hits
+	}
+}
+
+func (t *faultTable) match(op, path string) *Fault {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, a := range t.faults {
+		if a.Op != "" && a.Op != op || !strings.Contains(path, a.Path) {
+			continue
+		}
+		a.seen++
+		if a.Nth == 0 || a.seen == a.Nth {
+			a.hits++
+			return &a.Fault
+		}
+	}
+	return nil
+}
+
+// around serves a request with the fault that matches it, if any.
+func (t *faultTable) around(w http.ResponseWriter, r *http.Request, e *Entry, serve http.HandlerFunc) {
+	rec := &recorder{ResponseWriter: w, entry: e}
+	f := t.match(e.Op, e.Path)
+	if f == nil {
+		serve(rec, r)
+		return
+	}
+	e.Fault = string(f.Do)
+	switch f.Do {
+	case Status:
+		f.answer(rec, r)
+	case StatusAfter:
+		serve(newShadow(), r)
+		f.answer(rec, r)
+	case DropBefore:
+		panic(http.ErrAbortHandler)
+	case DropAfter:
+		serve(newShadow(), r)
+		panic(http.ErrAbortHandler)
+	case Hang:
+		wait(r, f.Delay)
+		panic(http.ErrAbortHandler)
+	case Delayed:
+		wait(r, f.Delay)
+		serve(rec, r)
+	case FlipBit:
+		r.Body = &flipper{ReadCloser: r.Body}
+		serve(rec, r)
+	case CutAnswer:
+		answer := newShadow()
+		serve(answer, r)
+		cut(w, answer)
+	case GarbageAnswer:
+		serve(newShadow(), r)
+		rec.WriteHeader(http.StatusNonAuthoritativeInfo)
+		_, _ = io.WriteString(rec, "<html>")
+	}
+}
+
+func (f *Fault) answer(w http.ResponseWriter, r *http.Request) {
+	if f.After != "" {
+		w.Header().Set("Retry-After", f.After)
+	}
+	code := f.Error
+	if code == "" {
+		code = map[int]string{429: "ServerBusy", 503: "ServerBusy", 500: "InternalError"}[f.Code]
+	}
+	a := errorAnswer(refuse(code), "fault", r.Method == http.MethodHead)
+	for k, v := range a.header {
+		w.Header()[k] = v
+	}
+	w.Header().Set("x-ms-request-id", "fault")
+	w.WriteHeader(f.Code)
+	_, _ = w.Write(a.body)
+}
+
+// cut sends the headers of an answer that promises more than it holds.
+func cut(w http.ResponseWriter, answer *shadow) {
+	for k, v := range answer.header {
+		w.Header()[k] = v
+	}
+	body := answer.body
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
+	w.WriteHeader(answer.status)
+	_, _ = w.Write(body[:len(body)/2])
+	panic(http.ErrAbortHandler)
+}
+
+func wait(r *http.Request, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-r.Context().Done():
+	}
+}
+
+// shadow takes an answer that the client does not get, or not whole.
+type shadow struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+func newShadow() *shadow { return &shadow{header: http.Header{}, status: http.StatusOK} }
+
+func (s *shadow) Header() http.Header    { return s.header }
+func (s *shadow) WriteHeader(status int) { s.status = status }
+func (s *shadow) Write(b []byte) (int, error) {
+	s.body = append(s.body, b...)
+	return len(b), nil
+}
+
+// flipper damages the first bit that it reads.
+type flipper struct {
+	io.ReadCloser
+	done bool
+}
+
+func (f *flipper) Read(p []byte) (int, error) {
+	n, err := f.ReadCloser.Read(p)
+	if n > 0 && !f.done {
+		p[0] ^= 1
+		f.done = true
+	}
+	return n, err
+}
+
+// recorder notes the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	entry *Entry
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.entry.Status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Entry is one request in the log (ADL-119).
+type Entry struct {
+	Op, Method, Path, Query string
+	IfMatch, IfNoneMatch    string
+	SourceIfMatch, Source   string
+	Position                string
+	Status                  int
+	Bytes                   int64 // of the request's body
+	Fault                   string
+	Started                 time.Time
+}
+
+// requestLog keeps every request, in the order of arrival, while recording is on.
+type requestLog struct {
+	mu      sync.Mutex
+	on      bool
+	entries []*Entry
+}
+
+func (l *requestLog) begin(r *http.Request, op, path string) *Entry {
+	return &Entry{Op: op, Method: r.Method, Path: path, Query: r.URL.RawQuery, IfMatch: r.Header.Get("If-Match"), IfNoneMatch: r.Header.Get("If-None-Match"),
+		SourceIfMatch: r.Header.Get("x-ms-source-if-match"), Source: r.Header.Get("x-ms-rename-source"), Position: r.URL.Query().Get("position"),
+		Bytes: max(r.ContentLength, 0), Started: time.Now()}
+}
+
+func (l *requestLog) end(e *Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.on {
+		l.entries = append(l.entries, e)
+	}
+}
+
+// Record starts a new request log.
+func (s *Server) Record() {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	s.log.on, s.log.entries = true, nil
+}
+
+// Requests returns a copy of the request log.
+func (s *Server) Requests() []Entry {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	var out []Entry
+	for _, e := range s.log.entries {
+		out = append(out, *e)
+	}
+	return out
+}

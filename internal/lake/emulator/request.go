@@ -1,0 +1,273 @@
+package emulator
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lakeward/lakeward"
+)
+
+// request is a parsed storage request.
+type request struct {
+	*http.Request
+	op        string // as in the tables of the delivery protocol: "create", "append", "rename" …; "" if not served
+	blob      bool
+	account   string
+	container string
+	path      string // decoded, without outer slashes; "" is the container
+	query     url.Values
+	id        string // of the answer
+	now       time.Time
+	bad       string // error code of a request that cannot be read
+}
+
+// answer is what goes back to the client.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	stream io.ReadCloser // instead of body
+}
+
+func newAnswer(status int) *answer { return &answer{status: status, header: http.Header{}} }
+
+// set adds headers, name and value in turn, and returns the answer.
+func (a *answer) set(pairs ...string) *answer {
+	for i := 0; i < len(pairs); i += 2 {
+		a.header.Set(pairs[i], pairs[i+1])
+	}
+	return a
+}
+
+// stamp adds ETag and Last-Modified.
+func (a *answer) stamp(n *node) *answer {
+	return a.set("ETag", `"`+n.ETag+`"`, "Last-Modified", n.Modified.UTC().Format(http.TimeFormat))
+}
+
+// parseRequest finds account, container and path in host style or path style (ADL-110), and the operation.
+func parseRequest(r *http.Request) *request {
+	q := &request{Request: r, query: r.URL.Query(), id: lakeward.NewID(), now: time.Now().UTC().Truncate(time.Second)}
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	rest := strings.TrimPrefix(r.URL.EscapedPath(), "/")
+	if net.ParseIP(host) != nil {
+		q.account, rest, _ = strings.Cut(rest, "/")
+	} else {
+		labels := strings.SplitN(host, ".", 3)
+		q.account = labels[0]
+		q.blob = len(labels) > 1 && labels[1] == "blob"
+	}
+	var escaped string
+	q.container, escaped, _ = strings.Cut(rest, "/")
+	p, err := url.PathUnescape(escaped)
+	if err != nil {
+		q.bad = "InvalidUri"
+	}
+	q.path = strings.Trim(p, "/")
+	q.op = q.operation()
+	return q
+}
+
+// method honours X-HTTP-Method-Override, which some writers send (ADL-53).
+func (q *request) method() string {
+	if o := q.Header.Get("X-HTTP-Method-Override"); o != "" && q.Method == http.MethodPut {
+		return o
+	}
+	return q.Method
+}
+
+func (q *request) operation() string {
+	if q.blob {
+		return ""
+	}
+	action, resource := q.query.Get("action"), q.query.Get("resource")
+	if q.path == "" {
+		if resource != "filesystem" {
+			return ""
+		}
+		return map[string]string{http.MethodHead: "fs-head", http.MethodPut: "fs-create", http.MethodDelete: "fs-delete", http.MethodGet: "list"}[q.method()]
+	}
+	switch q.method() {
+	case http.MethodPut:
+		if q.Header.Get("x-ms-rename-source") != "" {
+			return "rename"
+		}
+		return map[string]string{"file": "create", "directory": "create-dir"}[resource]
+	case http.MethodPatch:
+		if action == "append" || action == "flush" {
+			return action
+		}
+	case http.MethodHead:
+		if action == "" || action == "getStatus" {
+			return "head"
+		}
+	case http.MethodGet:
+		return "read"
+	case http.MethodDelete:
+		return "delete"
+	}
+	return ""
+}
+
+// serveStorage answers a storage request.
+func (s *Server) serveStorage(w http.ResponseWriter, r *http.Request, q *request) {
+	q.Request = r
+	a, err := s.handle(q)
+	if err != nil {
+		a = errorAnswer(err, q.id, r.Method == http.MethodHead)
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 1<<20)) // so that the connection can be used again
+	h := w.Header()
+	for k, v := range a.header {
+		h[k] = v
+	}
+	h.Set("x-ms-request-id", q.id)
+	h.Set("Server", "Windows-Azure-HDFS/1.0 Microsoft-HTTPAPI/2.0")
+	if v := r.Header.Get("x-ms-version"); v != "" {
+		h.Set("x-ms-version", v)
+	}
+	if v := r.Header.Get("x-ms-client-request-id"); v != "" {
+		h.Set("x-ms-client-request-id", v)
+	}
+	if h.Get("Content-Length") == "" {
+		h.Set("Content-Length", strconv.Itoa(len(a.body)))
+	}
+	w.WriteHeader(a.status)
+	if a.stream != nil {
+		defer a.stream.Close()
+		_, _ = io.Copy(w, a.stream)
+		return
+	}
+	_, _ = w.Write(a.body)
+}
+
+func (s *Server) handle(q *request) (*answer, *apiError) {
+	if q.bad != "" {
+		return nil, refuse(q.bad)
+	}
+	switch q.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodPost:
+	default:
+		return nil, &apiError{code: "UnsupportedHttpVerb", header: http.Header{"Allow": {"DELETE,GET,HEAD,PATCH,PUT"}}}
+	}
+	acc := s.account(q.account)
+	if acc == nil {
+		return nil, refuse("ResourceNotFound")
+	}
+	if err := s.authorize(q); err != nil {
+		return nil, err
+	}
+	if q.op == "" {
+		return nil, refuse("NotImplemented")
+	}
+	if q.op == "fs-create" {
+		return s.createFilesystem(q)
+	}
+	c := s.container(q.account, q.container)
+	if c == nil {
+		return nil, refuse("FilesystemNotFound")
+	}
+	if err := c.checkName(q.path); err != nil {
+		return nil, err
+	}
+	return map[string]func(*request) (*answer, *apiError){
+		"fs-head": c.headFilesystem, "list": c.list, "create": c.create, "create-dir": c.create, "append": c.append, "flush": c.flush,
+		"rename": c.rename, "head": c.head, "read": c.read, "delete": c.delete, "fs-delete": s.deleteFilesystem,
+	}[q.op](q)
+}
+
+func (s *Server) account(name string) *accountConf {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conf.account(name)
+}
+
+func (s *Server) container(account, name string) *container {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.containers[account+"/"+name]
+}
+
+// authorize checks the bearer token and the role of its client (ADL-111, ADL-117).
+func (s *Server) authorize(q *request) *apiError {
+	auth := q.Header.Get("Authorization")
+	if auth == "" {
+		return refuse("AuthenticationFailed")
+	}
+	token, ok := strings.CutPrefix(auth, "Bearer ")
+	if !ok {
+		return refuse("AuthenticationFailed")
+	}
+	c, err := s.tokens.verify(token, s.tenant(), time.Now())
+	if err != nil {
+		challenge := "Bearer authorization_uri=https://" + lakeward.Clouds()[0].Authority + "/" + s.tenant() + "/oauth2/authorize resource_id=" + resource
+		return &apiError{code: "InvalidAuthenticationInfo", header: http.Header{"Www-Authenticate": {challenge}}}
+	}
+	switch s.role(c.App, q.account+"/"+q.container) {
+	case firewalled:
+		return refuse("AuthorizationFailure")
+	case noRole:
+		return refuse("AuthorizationPermissionMismatch")
+	case reader:
+		if q.op != "fs-head" && q.op != "list" && q.op != "head" && q.op != "read" {
+			return refuse("AuthorizationPermissionMismatch")
+		}
+	}
+	return nil
+}
+
+func (s *Server) role(app, container string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conf.Clients {
+		if c.ID == app {
+			if role, ok := c.Roles[container]; ok {
+				return role
+			}
+			return c.Roles["*"]
+		}
+	}
+	return noRole
+}
+
+func (s *Server) createFilesystem(q *request) (*answer, *apiError) {
+	if !validContainer(q.container) {
+		return nil, refuse("InvalidResourceName")
+	}
+	if err := s.CreateContainer(q.account, q.container); err != nil {
+		if e, ok := err.(*apiError); ok {
+			return nil, e
+		}
+		return nil, diskError(err)
+	}
+	c := s.container(q.account, q.container)
+	return newAnswer(http.StatusCreated).stamp(&c.self).set("x-ms-namespace-enabled", strconv.FormatBool(!c.flat)), nil
+}
+
+func validContainer(name string) bool {
+	_, err := lakeward.ParseLocation("abfss://" + name + "@abc.dfs." + lakeward.EmulatorSuffix)
+	return err == nil
+}
+
+func (s *Server) deleteFilesystem(q *request) (*answer, *apiError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := q.account + "/" + q.container
+	c := s.containers[key]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.root.RemoveAll(c.file("")); err != nil {
+		return nil, diskError(err)
+	}
+	_ = c.log.Close()
+	_ = c.root.Remove(c.logName())
+	delete(s.containers, key)
+	return newAnswer(http.StatusAccepted), nil
+}

@@ -1,0 +1,280 @@
+// Package emulator is an ADLS Gen2 server on a plain folder, with a token service like Entra ID's. It
+// is part of the product: the default target of demo and serve, and the storage of the tests.
+//
+// It serves what the product and its users' tools need of the DFS interface and answers everything else
+// with 501, never with a wrong success. The one thing to know: files in the tree hold exactly the
+// committed bytes; what is known beside the bytes lies in .meta.
+package emulator
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lakeward/lakeward"
+)
+
+// roles of a client on a container.
+const (
+	contributor = "contributor"
+	reader      = "reader"
+	noRole      = "none"
+	firewalled  = "firewall" // a network rule refuses the client
+)
+
+// Server is a running lake.
+type Server struct {
+	root   *os.Root
+	opt    Options
+	tokens *tokenService
+	ca     *authority
+	http   *http.Server
+	ln     net.Listener
+	done   chan error
+	etags  *etagSource
+	faults faultTable
+	log    requestLog
+
+	mu         sync.Mutex
+	conf       *config
+	containers map[string]*container // by account/container
+}
+
+// Start opens the lake in dir, makes it if it is not there, and serves it until Close. A new lake has
+// one account with one container.
+func Start(dir string, opt Options) (*Server, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, meta), 0o700); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{root: root, opt: opt, containers: map[string]*container{}, etags: &etagSource{}, done: make(chan error, 1)}
+	if err := s.load(); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	if err := s.listen(); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) load() (err error) {
+	if s.conf, err = loadConfig(s.root, s.opt); err != nil {
+		return err
+	}
+	if s.ca, err = loadAuthority(s.root); err != nil {
+		return err
+	}
+	if s.tokens, err = newTokenService(s.opt.TokenTTL); err != nil {
+		return err
+	}
+	for _, a := range s.conf.Accounts {
+		if err := s.openAccount(a); err != nil {
+			return err
+		}
+	}
+	if len(s.containers) == 0 {
+		return s.CreateContainer(s.conf.Accounts[0].Name, DefaultContainer)
+	}
+	return nil
+}
+
+func (s *Server) openAccount(a accountConf) error {
+	if err := s.root.MkdirAll(a.Name, 0o755); err != nil {
+		return err
+	}
+	d, err := s.root.Open(a.Name)
+	if err != nil {
+		return err
+	}
+	entries, err := d.ReadDir(-1)
+	if err = errors.Join(err, d.Close()); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		c, err := openContainer(s.root, a.Name, e.Name(), a.Flat, s.opt.NoSync, s.etags)
+		if err != nil {
+			return err
+		}
+		s.containers[a.Name+"/"+e.Name()] = c
+	}
+	return nil
+}
+
+// CreateContainer makes a container that is not there yet.
+func (s *Server) CreateContainer(account, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.conf.account(account)
+	if a == nil {
+		return fmt.Errorf("the lake has no account %s", account)
+	}
+	if s.containers[account+"/"+name] != nil {
+		return refuse("FilesystemAlreadyExists")
+	}
+	c, err := openContainer(s.root, account, name, a.Flat, s.opt.NoSync, s.etags)
+	if err != nil {
+		return err
+	}
+	s.containers[account+"/"+name] = c
+	return nil
+}
+
+func (s *Server) listen() error {
+	addr := s.opt.Listen
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return &lakeward.Error{Kind: lakeward.Unavailable, Code: "LAKE-1001", Msg: "the lake cannot listen on " + addr + "; is another program there?", Err: err}
+	}
+	leaf, err := s.ca.leaf(ln.Addr().(*net.TCPAddr).IP)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	s.ln = ln
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		TLSConfig:    &tls.Config{Certificates: []tls.Certificate{leaf}, MinVersion: tls.VersionTLS12},
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+		ErrorLog:     log.New(io.Discard, "", 0)}
+	go func() { s.done <- s.http.ServeTLS(ln, "", "") }()
+	return s.writeEndpoints()
+}
+
+// Close ends the lake politely: requests under way are finished, then its files are closed.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.http.Close()
+	}
+	if served := <-s.done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.containers {
+		err = errors.Join(err, c.log.Close())
+	}
+	_ = s.root.Remove(endpointsName)
+	return errors.Join(err, s.root.Close())
+}
+
+// Endpoints says how to reach the lake (ADL-108).
+type Endpoints struct {
+	HTTPS        string            `json:"https"`
+	CA           string            `json:"ca"`
+	Tenant       string            `json:"tenant"`
+	ClientID     string            `json:"clientId"`
+	ClientSecret string            `json:"clientSecret"`
+	TokenURL     string            `json:"tokenUrl"`
+	Accounts     []EndpointAccount `json:"accounts"`
+}
+
+// EndpointAccount is one storage account of the lake.
+type EndpointAccount struct {
+	Name string `json:"name"`
+	Key  string `json:"key"`
+	HNS  bool   `json:"hns"`
+	DFS  string `json:"dfs"` // its URL in path style
+}
+
+const endpointsName = meta + "/endpoints.json"
+
+// Endpoints describes the running lake. It holds secrets.
+func (s *Server) Endpoints() Endpoints {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	base := "https://" + s.ln.Addr().String()
+	c := s.conf.Clients[0]
+	e := Endpoints{HTTPS: base, CA: path.Join(s.root.Name(), caCert), Tenant: s.conf.Tenant, ClientID: c.ID, ClientSecret: c.Secret,
+		TokenURL: base + "/" + s.conf.Tenant + "/oauth2/v2.0/token"}
+	for _, a := range s.conf.Accounts {
+		e.Accounts = append(e.Accounts, EndpointAccount{Name: a.Name, Key: a.Key, HNS: !a.Flat, DFS: base + "/" + a.Name})
+	}
+	return e
+}
+
+func (s *Server) writeEndpoints() error { return saveJSON(s.root, endpointsName, s.Endpoints()) }
+
+// Address is the address of the TLS port.
+func (s *Server) Address() string { return s.ln.Addr().String() }
+
+// CA is the PEM of the lake's authority.
+func (s *Server) CA() []byte { return s.ca.pem }
+
+// Location is the connection of the lake's first account and its default container.
+func (s *Server) Location() lakeward.Location {
+	return lakeward.Location{Container: DefaultContainer, Account: s.conf.Accounts[0].Name, Suffix: lakeward.EmulatorSuffix}
+}
+
+// SetRole gives the first client a role on a container: contributor, reader, none or firewall (ADL-117).
+func (s *Server) SetRole(account, container, role string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conf.Clients[0].Roles[account+"/"+container] = role
+}
+
+// ExpireSecret makes the first client's secret expired, or valid again.
+func (s *Server) ExpireSecret(expired bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conf.Clients[0].Expired = expired
+}
+
+// ServeHTTP answers one request: token service by host or path, storage otherwise.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.isToken(r) {
+		entry := s.log.begin(r, "token", "")
+		if r.Method == http.MethodGet {
+			entry.Op = "metadata"
+		}
+		defer s.log.end(entry)
+		s.faults.around(w, r, entry, s.serveToken)
+		return
+	}
+	q := parseRequest(r)
+	entry := s.log.begin(r, q.op, q.path)
+	defer s.log.end(entry)
+	s.faults.around(w, r, entry, func(w http.ResponseWriter, r *http.Request) { s.serveStorage(w, r, q) })
+}
+
+// isToken tells requests of the authority from requests of the storage (ADL-53a, ADL-112).
+func (s *Server) isToken(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	for _, c := range lakeward.Clouds() {
+		if host == c.Authority {
+			return true
+		}
+	}
+	p := r.URL.Path
+	return net.ParseIP(host) != nil && (strings.Contains(p, "/oauth2/") || strings.Contains(p, "/.well-known/") || strings.HasSuffix(p, "/discovery/instance"))
+}
+
+// Dir is the folder of the lake.
+func (s *Server) Dir() string { return s.root.Name() }

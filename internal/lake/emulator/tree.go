@@ -1,0 +1,395 @@
+package emulator
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lakeward/lakeward"
+)
+
+// node is what the lake knows of a file or folder beside its bytes.
+type node struct {
+	ID         string            `json:"id"`
+	Dir        bool              `json:"dir,omitempty"`
+	ETag       string            `json:"etag"`
+	Created    time.Time         `json:"created"`
+	Modified   time.Time         `json:"modified"`
+	Size       int64             `json:"size"`
+	Properties string            `json:"properties,omitempty"` // x-ms-properties, as sent
+	Content    map[string]string `json:"content,omitempty"`    // stored content headers
+	Perms      string            `json:"perms,omitempty"`
+}
+
+// line is one entry of a container's log. Kinds: put, del, intent and move of a rename, container.
+type line struct {
+	Kind string `json:"kind"`
+	Path string `json:"path,omitempty"`
+	To   string `json:"to,omitempty"`
+	Node *node  `json:"node,omitempty"`
+}
+
+// container is one file system: its bytes lie in the plain tree, the rest in memory and in its log.
+type container struct {
+	mu      sync.RWMutex
+	root    *os.Root
+	account string
+	name    string
+	flat    bool
+	nosync  bool
+	nodes   map[string]*node
+	self    node
+	log     *os.File
+	etags   *etagSource
+}
+
+// etagSource hands out etags that never repeat while the lake runs.
+type etagSource struct {
+	mu   sync.Mutex
+	last int64
+}
+
+func (e *etagSource) next() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.last = max(e.last+1, time.Now().UnixNano()/100)
+	return fmt.Sprintf("0x8%015X", e.last)
+}
+
+func (c *container) file(p string) string { return path.Join(c.account, c.name, p) }
+
+func (c *container) logName() string { return path.Join(meta, c.account, c.name+".log") }
+
+func (c *container) pendingDir(n *node) string { return path.Join(meta, "pending", n.ID) }
+
+// openContainer loads a container: the log is replayed, then the tree is believed where they differ (ADL-104).
+func openContainer(root *os.Root, account, name string, flat, nosync bool, etags *etagSource) (*container, error) {
+	c := &container{root: root, account: account, name: name, flat: flat, nosync: nosync, nodes: map[string]*node{}, etags: etags}
+	if err := errors.Join(root.MkdirAll(c.file(""), 0o755), root.MkdirAll(path.Dir(c.logName()), 0o700)); err != nil {
+		return nil, err
+	}
+	if err := c.replay(); err != nil {
+		return nil, fmt.Errorf("read the log of container %s: %w", name, err)
+	}
+	if err := c.reconcile(); err != nil {
+		return nil, fmt.Errorf("read container %s: %w", name, err)
+	}
+	return c, c.compact()
+}
+
+func (c *container) replay() error {
+	f, err := c.root.Open(c.logName())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var open *line // a rename whose end is not in the log
+	r := bufio.NewReader(f)
+	for {
+		text, err := r.ReadBytes('\n')
+		if err != nil {
+			break // a line without its end was being written when the process died
+		}
+		var l line
+		if err := json.Unmarshal(text, &l); err != nil {
+			return err
+		}
+		switch l.Kind {
+		case "put":
+			c.nodes[l.Path] = l.Node
+		case "del":
+			c.forget(l.Path)
+		case "intent":
+			open = &l
+			continue
+		case "move":
+			c.moved(l.Path, l.To)
+		case "container":
+			c.self = *l.Node
+		}
+		open = nil
+	}
+	if open != nil {
+		if _, err := c.root.Lstat(c.file(open.Path)); errors.Is(err, fs.ErrNotExist) {
+			c.moved(open.Path, open.To)
+		}
+	}
+	return nil
+}
+
+// reconcile makes the index agree with the tree: bytes and names of the tree win.
+func (c *container) reconcile() error {
+	seen := map[string]bool{}
+	err := fs.WalkDir(c.root.FS(), c.file(""), func(name string, d fs.DirEntry, err error) error {
+		if err != nil || name == c.file("") {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		p := strings.TrimPrefix(name, c.file("")+"/")
+		seen[p] = true
+		n := c.nodes[p]
+		if n == nil || n.Dir != d.IsDir() {
+			n = &node{ID: lakeward.NewID(), Dir: d.IsDir(), Created: info.ModTime().UTC(), Perms: defaultPerms(d.IsDir())}
+			n.ETag, n.Modified = "", info.ModTime().UTC()
+		}
+		if !d.IsDir() && (n.ETag == "" || n.Size != info.Size()) {
+			n.Size, n.Modified = info.Size(), info.ModTime().UTC()
+			n.ETag = fmt.Sprintf("0x8F%06X%08X", info.Size()&0xffffff, info.ModTime().UnixNano()/1000&0xffffffff)
+		}
+		if n.ETag == "" {
+			n.ETag = c.etags.next()
+		}
+		c.nodes[p] = n
+		return nil
+	})
+	for p := range c.nodes {
+		if !seen[p] {
+			delete(c.nodes, p)
+		}
+	}
+	if c.self.ETag == "" {
+		c.self = node{ID: lakeward.NewID(), Dir: true, ETag: c.etags.next(), Created: time.Now().UTC(), Modified: time.Now().UTC()}
+	}
+	return err
+}
+
+// compact writes the log anew, one line for each node, and opens it for appending.
+func (c *container) compact() error {
+	tmp := c.logName() + ".tmp"
+	f, err := c.root.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	enc := json.NewEncoder(w)
+	err = enc.Encode(line{Kind: "container", Node: &c.self})
+	for p, n := range c.nodes {
+		err = errors.Join(err, enc.Encode(line{Kind: "put", Path: p, Node: n}))
+	}
+	if err = errors.Join(err, w.Flush(), f.Close()); err != nil {
+		return err
+	}
+	if err := c.root.Rename(tmp, c.logName()); err != nil {
+		return err
+	}
+	c.log, err = c.root.OpenFile(c.logName(), os.O_WRONLY|os.O_APPEND, 0o600)
+	return err
+}
+
+// record appends lines to the log in one write.
+func (c *container) record(lines ...line) error {
+	var b []byte
+	for _, l := range lines {
+		text, err := json.Marshal(l)
+		if err != nil {
+			return err
+		}
+		b = append(append(b, text...), '\n')
+	}
+	_, err := c.log.Write(b)
+	return err
+}
+
+// put stores a node in the index and the log.
+func (c *container) put(p string, n *node) error {
+	c.nodes[p] = n
+	return c.record(line{Kind: "put", Path: p, Node: n})
+}
+
+// forget drops a path and all below it from the index.
+func (c *container) forget(p string) {
+	delete(c.nodes, p)
+	for q := range c.nodes {
+		if strings.HasPrefix(q, p+"/") {
+			delete(c.nodes, q)
+		}
+	}
+}
+
+// moved moves a path and all below it in the index.
+func (c *container) moved(from, to string) {
+	c.forget(to)
+	for q, n := range c.nodes {
+		if q == from || strings.HasPrefix(q, from+"/") {
+			delete(c.nodes, q)
+			c.nodes[to+strings.TrimPrefix(q, from)] = n
+		}
+	}
+}
+
+// empty reports whether nothing lies below a folder.
+func (c *container) empty(p string) bool {
+	for q := range c.nodes {
+		if strings.HasPrefix(q, p+"/") {
+			return false
+		}
+	}
+	return true
+}
+
+func defaultPerms(dir bool) string {
+	if dir {
+		return "rwxr-x---"
+	}
+	return "rw-r-----"
+}
+
+// parents makes the folders above p; a file among them is a conflict.
+func (c *container) parents(p string, now time.Time) *apiError {
+	dir := path.Dir(p)
+	if dir == "." {
+		return nil
+	}
+	if n := c.nodes[dir]; n != nil {
+		if !n.Dir {
+			return refuse("PathConflict")
+		}
+		return nil
+	}
+	if err := c.parents(dir, now); err != nil {
+		return err
+	}
+	if err := c.root.MkdirAll(c.file(dir), 0o755); err != nil {
+		return diskError(err)
+	}
+	n := &node{ID: lakeward.NewID(), Dir: true, ETag: c.etags.next(), Created: now, Modified: now, Perms: defaultPerms(true)}
+	if err := c.put(dir, n); err != nil {
+		return diskError(err)
+	}
+	return nil
+}
+
+// sorted lists the paths below a folder in the service's order: by segments, a folder before its children.
+func (c *container) sorted(dir string, recursive bool) []string {
+	var out []string
+	prefix := dir + "/"
+	if dir == "" {
+		prefix = ""
+	}
+	for p := range c.nodes {
+		rest, ok := strings.CutPrefix(p, prefix)
+		if ok && (recursive || !strings.Contains(rest, "/")) {
+			out = append(out, p)
+		}
+	}
+	slices.SortFunc(out, comparePaths)
+	return out
+}
+
+// comparePaths orders by segments: / sorts before every other character.
+func comparePaths(a, b string) int {
+	return cmp.Compare(strings.ReplaceAll(a, "/", "\x00"), strings.ReplaceAll(b, "/", "\x00"))
+}
+
+// diskError maps an error of the local file system.
+func diskError(err error) *apiError {
+	switch {
+	case errors.Is(err, errDiskFull):
+		return refuse("LakeDiskFull")
+	case errors.Is(err, errNameTooLong):
+		return refuse("InvalidResourceName")
+	}
+	return refuse("InternalError")
+}
+
+// pendingBlock is data that was appended and not flushed.
+type pendingBlock struct{ position, size int64 }
+
+// pending lists the blocks of a node by position.
+func (c *container) pending(n *node) ([]pendingBlock, error) {
+	entries, err := fs.ReadDir(c.root.FS(), c.pendingDir(n))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var out []pendingBlock
+	for _, e := range entries {
+		position, perr := strconv.ParseInt(e.Name(), 10, 64)
+		info, ierr := e.Info()
+		if perr == nil && ierr == nil {
+			out = append(out, pendingBlock{position, info.Size()})
+		}
+	}
+	slices.SortFunc(out, func(a, b pendingBlock) int { return cmp.Compare(a.position, b.position) })
+	return out, err
+}
+
+// join makes the committed bytes of p followed by blocks the content of p: a temporary file,
+// synced, is renamed over the name (ADL-103).
+func (c *container) join(p string, n *node, blocks []pendingBlock) error {
+	name := c.file(p)
+	tmp := c.pendingDir(n) + ".join"
+	if n.Size == 0 && len(blocks) == 1 { // the block is the file: no copy
+		if err := c.root.Rename(path.Join(c.pendingDir(n), strconv.FormatInt(blocks[0].position, 10)), tmp); err != nil {
+			return err
+		}
+		if err := c.sync(tmp); err != nil {
+			return err
+		}
+		return c.replace(tmp, name)
+	}
+	out, err := c.root.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	sources := []string{name}
+	for _, b := range blocks {
+		sources = append(sources, path.Join(c.pendingDir(n), strconv.FormatInt(b.position, 10)))
+	}
+	for _, s := range sources {
+		if err == nil {
+			err = c.copyInto(out, s)
+		}
+	}
+	if err == nil && !c.nosync {
+		err = out.Sync()
+	}
+	if err = errors.Join(err, out.Close()); err != nil {
+		_ = c.root.Remove(tmp)
+		return err
+	}
+	return c.replace(tmp, name)
+}
+
+func (c *container) copyInto(out *os.File, name string) error {
+	in, err := c.root.Open(name)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, in.Close())
+}
+
+func (c *container) replace(tmp, name string) error {
+	if err := c.root.Rename(tmp, name); err != nil {
+		return err
+	}
+	return c.sync(path.Dir(name))
+}
+
+func (c *container) sync(name string) error {
+	if c.nosync {
+		return nil
+	}
+	f, err := c.root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

@@ -1,0 +1,179 @@
+package lake
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/minio/crc64nvme"
+
+	"github.com/lakeward/lakeward"
+)
+
+const (
+	firstBlock    = 8 << 20
+	lastBlock     = 100 << 20
+	doubleEvery   = 2000
+	maxBlocks     = 50_000
+	uploadWorkers = 4
+)
+
+// Uploaded is what a finished upload is known to hold.
+type Uploaded struct {
+	Size  int64  // counted by the producer
+	CRC64 uint64 // CRC-64/NVME of all bytes
+}
+
+// checksum is the value of x-ms-content-crc64: 8 bytes little endian, base64 (ADL-75).
+func checksum(b []byte) string {
+	var sum [8]byte
+	binary.LittleEndian.PutUint64(sum[:], crc64nvme.Checksum(b))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// Upload fills the empty file at path with what write writes, and flushes it at the counted length
+// (ADL-62, ADL-63). It does not read back. Memory: four blocks of 8 MiB, more only for files over 16 GiB.
+// write's error is returned as it is; nothing is flushed then.
+func (c *Client) Upload(ctx context.Context, path string, write func(io.Writer) error) (Uploaded, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	u := &upload{client: c, path: path, ctx: ctx, cancel: cancel, blocks: make(chan block), free: make(chan []byte, uploadWorkers)}
+	for range uploadWorkers {
+		u.free <- nil // blocks are made when they are first used
+		u.workers.Go(u.work)
+	}
+	err := write(u)
+	if err == nil {
+		err = u.send()
+	}
+	close(u.blocks)
+	u.workers.Wait()
+	if failed := u.failure(); failed != nil {
+		return Uploaded{}, failed // the writer only saw that it was stopped
+	}
+	if err != nil {
+		return Uploaded{}, err
+	}
+	up := Uploaded{Size: u.size, CRC64: u.crc}
+	if u.size == 0 {
+		return up, nil // created empty; there is nothing to flush (ADL-65)
+	}
+	return up, c.settle(ctx, path, u.size)
+}
+
+// settle flushes; an unclear flush is resolved by the length, once more if needed (DLV-70f).
+func (c *Client) settle(ctx context.Context, path string, size int64) error {
+	for try := 0; ; try++ {
+		err := c.Flush(ctx, path, size)
+		if err == nil || !Unclear(err) || try == 1 {
+			return err
+		}
+		o, serr := c.Status(ctx, path)
+		if serr != nil {
+			return serr
+		}
+		if o.Size == size {
+			return nil
+		}
+	}
+}
+
+type block struct {
+	position int64
+	data     []byte
+}
+
+// upload is the writer that cuts a stream into blocks.
+type upload struct {
+	client  *Client
+	path    string
+	ctx     context.Context
+	cancel  context.CancelFunc
+	blocks  chan block
+	free    chan []byte
+	workers sync.WaitGroup
+	open    []byte
+	count   int
+	size    int64 // of what was handed to the workers
+	crc     uint64
+
+	mu  sync.Mutex
+	err error
+}
+
+// blockSize is the size of block i: 8 MiB, doubled every 2,000 blocks, at most 100 MiB (ADL-66).
+func blockSize(i int) int { return min(firstBlock<<min(i/doubleEvery, 8), lastBlock) }
+
+// Write fills blocks. It fails once a worker has failed.
+func (u *upload) Write(p []byte) (int, error) {
+	done := 0
+	for done < len(p) {
+		size := blockSize(u.count)
+		if u.open == nil {
+			select {
+			case u.open = <-u.free:
+			case <-u.ctx.Done():
+				return done, context.Cause(u.ctx)
+			}
+			if u.open == nil {
+				u.open = make([]byte, 0, min(size, max(len(p)-done, 256<<10)))
+			}
+		}
+		n := min(len(p)-done, size-len(u.open))
+		u.open = append(u.open, p[done:done+n]...)
+		done += n
+		if len(u.open) == size {
+			if err := u.send(); err != nil {
+				return done, err
+			}
+		}
+	}
+	return done, nil
+}
+
+// send hands the open block to a worker.
+func (u *upload) send() error {
+	if len(u.open) == 0 {
+		return nil
+	}
+	if u.count++; u.count > maxBlocks {
+		return &lakeward.Error{Kind: lakeward.Invalid, Code: lakeward.FailQuota, Msg: "the file is larger than about 4 TiB; export fewer rows per file"}
+	}
+	u.crc = crc64nvme.Update(u.crc, u.open)
+	b := block{u.size, u.open}
+	u.size += int64(len(u.open))
+	u.open = nil
+	select {
+	case u.blocks <- b:
+		return nil
+	case <-u.ctx.Done():
+		return context.Cause(u.ctx)
+	}
+}
+
+func (u *upload) work() {
+	for b := range u.blocks {
+		if err := u.client.Append(u.ctx, u.path, b.position, b.data); err != nil {
+			u.fail(err)
+		}
+		u.free <- b.data[:0]
+	}
+}
+
+func (u *upload) fail(err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.err == nil || errors.Is(u.err, context.Canceled) {
+		u.err = err
+	}
+	u.cancel()
+}
+
+func (u *upload) failure() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.err
+}

@@ -1,0 +1,364 @@
+package pql
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/expr"
+)
+
+// Parse checks a rule against the union schema and returns its condition. The error is a
+// lakeward.Error of kind Invalid whose message gives line and column; the first syntax error, or all others at once.
+func Parse(src string, union []lakeward.Leaf) (*expr.Node, error) {
+	s, err := parse(src)
+	if err != nil {
+		return nil, userError(src, []*ruleError{err})
+	}
+	c := &checker{union: union}
+	n := c.condition(s)
+	if c.conditions > maxConditions {
+		c.fail("RULE-1005", s.pos, "%d conditions; at most %d", c.conditions, maxConditions)
+	}
+	if len(c.errs) > 0 {
+		return nil, userError(src, c.errs)
+	}
+	return n, nil
+}
+
+type checker struct {
+	union      []lakeward.Leaf
+	errs       []*ruleError
+	conditions int
+}
+
+func (c *checker) fail(code string, pos int, format string, args ...any) *expr.Node {
+	if len(c.errs) < 50 {
+		c.errs = append(c.errs, &ruleError{code, pos, fmt.Sprintf(format, args...)})
+	}
+	return nil
+}
+
+// textMethods are the string conditions with the most values each takes, the case flag apart.
+func textMethods() map[string]int {
+	return map[string]int{"startsWith": 1, "endsWith": 1, "contains": 1, "doesNotStartWith": 1, "doesNotEndWith": 1,
+		"doesNotContain": 1, "equals": maxItems, "notEqualTo": maxItems}
+}
+
+func isMethod(name string) bool {
+	_, text := textMethods()[name]
+	return text || name == "isNull" || name == "isNotNull" || slices.Contains(laterMethods(), name)
+}
+
+// laterMethods and laterFunctions are what the language has and this version does not evaluate yet.
+func laterMethods() []string {
+	return []string{"intersects", "intersection", "subsetOf", "supersetOf", "includes", "distinct", "filter", "exists", "map", "topN", "bottomN",
+		"head", "count", "sum", "average", "min", "max", "get", "keys", "values", "matches", "regexGroup", "getYear", "getMonth", "getDayOfMonth"}
+}
+
+func laterFunctions() []string {
+	return []string{"if", "currentYear", "currentMonth", "currentDayOfMonth", "inSegment", "chain", "CHAIN", "groupBy", "mapEntry"}
+}
+
+// condition checks an expression that must be a condition.
+func (c *checker) condition(s *syntax) *expr.Node {
+	n := c.expression(s)
+	if n != nil && n.Type != expr.Boolean {
+		return c.fail("RULE-1003", s.pos, "the rule gives %s; compare it, as in >= 1", n.Type)
+	}
+	return n
+}
+
+func (c *checker) expression(s *syntax) *expr.Node {
+	switch s.op {
+	case "and", "or":
+		a, b := c.condition(s.args[0]), c.condition(s.args[1])
+		op := expr.And
+		if s.op == "or" {
+			op = expr.Or
+		}
+		return &expr.Node{Op: op, Type: expr.Boolean, Args: []*expr.Node{a, b}, Pos: s.pos}
+	case "not":
+		return &expr.Node{Op: expr.Not, Type: expr.Boolean, Args: []*expr.Node{c.condition(s.args[0])}, Pos: s.pos}
+	case "=", "!=", "<", "<=", ">", ">=":
+		c.conditions++
+		return c.comparison(s)
+	case "in", "notIn":
+		c.conditions++
+		return c.in(s)
+	case "like":
+		c.conditions++
+		return c.text(s, "like", s.args[1:])
+	case "+", "-", "*", "/", "%", "neg":
+		return c.arithmetic(s)
+	case "path":
+		return c.field(s)
+	case "call":
+		c.conditions++
+		return c.call(s)
+	case "array":
+		return c.fail("RULE-1003", s.pos, "a list can only stand behind in or notIn")
+	}
+	return c.literal(s)
+}
+
+func (c *checker) field(s *syntax) *expr.Node {
+	names := make([]string, 0, len(c.union))
+	for _, l := range c.union {
+		if l.Path == s.text {
+			return &expr.Node{Op: expr.Field, Type: expr.TypeOf(l.Type), Path: l.Path, Pos: s.pos}
+		}
+		if strings.HasPrefix(l.Path, s.text+".") {
+			return c.fail("RULE-1003", s.pos, "%q is an object; name a field in it, such as %s", s.text, l.Path)
+		}
+		names = append(names, l.Path)
+	}
+	if near := lakeward.Nearest(s.text, names); near != "" {
+		return c.fail("RULE-1002", s.pos, "no field %q; did you mean %q?", s.text, near)
+	}
+	return c.fail("RULE-1002", s.pos, "no field %q", s.text)
+}
+
+func (c *checker) literal(s *syntax) *expr.Node {
+	n := &expr.Node{Op: expr.Literal, Pos: s.pos}
+	var err error
+	switch s.op {
+	case "string":
+		n.Type, n.Value.Str = expr.String, s.text
+	case "bool":
+		n.Type, n.Value.Bool = expr.Boolean, s.text == "true"
+	case "int":
+		n.Type = expr.Integer
+		n.Value.Int, err = strconv.ParseInt(s.text, 10, 64)
+		n.Value.Float = float64(n.Value.Int)
+	case "double":
+		n.Type = expr.Double
+		n.Value.Float, err = strconv.ParseFloat(s.text, 64)
+	case "date":
+		return c.date(s)
+	}
+	if err != nil {
+		return c.fail("RULE-1003", s.pos, "the number is out of range")
+	}
+	return n
+}
+
+// date checks date(year, month, day) with integer literals (L7).
+func (c *checker) date(s *syntax) *expr.Node {
+	var part [3]int
+	if len(s.args) != 3 {
+		return c.fail("RULE-1003", s.pos, "date takes year, month and day, not %d values", len(s.args))
+	}
+	for i, a := range s.args {
+		v, err := strconv.Atoi(a.text)
+		if a.op != "int" || err != nil {
+			return c.fail("RULE-1003", a.pos, "date takes whole numbers")
+		}
+		part[i] = v
+	}
+	t := time.Date(part[0], time.Month(part[1]), part[2], 0, 0, 0, 0, time.UTC)
+	if part[0] < 1 || part[0] > 9999 || int(t.Month()) != part[1] || t.Day() != part[2] {
+		return c.fail("RULE-1003", s.pos, "there is no such day")
+	}
+	return &expr.Node{Op: expr.Literal, Type: expr.Date, Value: expr.Value{Int: floorDays(t)}, Pos: s.pos}
+}
+
+func floorDays(t time.Time) int64 {
+	sec := t.Unix()
+	if sec < 0 {
+		return (sec - 86399) / 86400
+	}
+	return sec / 86400
+}
+
+func (c *checker) comparison(s *syntax) *expr.Node {
+	a, b := c.expression(s.args[0]), c.expression(s.args[1])
+	if a == nil || b == nil {
+		return nil
+	}
+	c.convert(b, a.Type)
+	c.convert(a, b.Type)
+	if !comparable(a.Type, b.Type) {
+		return c.fail("RULE-1003", s.pos, "%s is %s, %s is %s", describe(s.args[0]), a.Type, describe(s.args[1]), b.Type)
+	}
+	op := expr.Cmp(slices.Index([]string{"=", "!=", "<", "<=", ">", ">="}, s.op))
+	if a.Type == expr.Boolean && op > expr.NE {
+		return c.fail("RULE-1003", s.pos, "booleans can only be equal or not")
+	}
+	return &expr.Node{Op: expr.Compare, Type: expr.Boolean, Cmp: op, Args: []*expr.Node{a, b}, Pos: s.pos}
+}
+
+func describe(s *syntax) string {
+	switch s.op {
+	case "path":
+		return s.text
+	case "string":
+		return lakeward.Quote(s.text)
+	case "int", "double", "bool":
+		return s.text
+	}
+	return "the value"
+}
+
+func comparable(a, b expr.Type) bool {
+	return a == b || a.Numeric() && b.Numeric() || a.Temporal() && b.Temporal()
+}
+
+// convert turns a text literal into the other side's type if it reads as one (S6).
+func (c *checker) convert(n *expr.Node, to expr.Type) {
+	if n.Op != expr.Literal || n.Type != expr.String || to == expr.String {
+		return
+	}
+	text := n.Value.Str
+	switch to {
+	case expr.Boolean:
+		if text == "true" || text == "false" {
+			n.Type, n.Value.Bool = to, text == "true"
+		}
+	case expr.Integer, expr.Double:
+		if i, err := strconv.ParseInt(text, 10, 64); err == nil {
+			n.Type, n.Value.Int, n.Value.Float = expr.Integer, i, float64(i)
+		} else if f, err := strconv.ParseFloat(text, 64); err == nil {
+			n.Type, n.Value.Float = expr.Double, f
+		}
+	case expr.Date, expr.DateTime:
+		if d, err := time.Parse(time.DateOnly, text); err == nil {
+			n.Type, n.Value.Int = expr.Date, floorDays(d)
+		} else if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+			n.Type, n.Value.Int = expr.DateTime, t.UnixMilli()
+		}
+	}
+}
+
+func (c *checker) in(s *syntax) *expr.Node {
+	a := c.expression(s.args[0])
+	list := s.args[1]
+	if list.op != "array" {
+		return c.fail("RULE-1003", list.pos, "behind %s stands a list, as in [1, 2]", s.op)
+	}
+	if len(list.args) == 0 {
+		return c.fail("RULE-1004", list.pos, "a list needs at least one value")
+	}
+	if a == nil {
+		return nil
+	}
+	n := &expr.Node{Op: expr.In, Type: expr.Boolean, Args: []*expr.Node{a}, Pos: s.pos}
+	if s.op == "notIn" {
+		n.Op = expr.NotIn
+	}
+	for _, item := range list.args {
+		v, ok := c.item(item, a.Type)
+		if !ok {
+			return c.fail("RULE-1003", item.pos, "%s is %s; the values of the list must be of that type", describe(s.args[0]), a.Type)
+		}
+		n.Items = append(n.Items, v)
+	}
+	return n
+}
+
+// item checks one literal of a list against the type of what it is compared with.
+func (c *checker) item(s *syntax, want expr.Type) (expr.Value, bool) {
+	negative := s.op == "neg"
+	if negative {
+		s = s.args[0]
+		if s.op != "int" && s.op != "double" {
+			return expr.Value{}, false
+		}
+	}
+	n := c.literal(s)
+	if n == nil || s.op == "path" || s.op == "call" || s.op == "array" {
+		return expr.Value{}, false
+	}
+	c.convert(n, want)
+	if negative {
+		n.Value.Int, n.Value.Float = -n.Value.Int, -n.Value.Float
+	}
+	switch {
+	case want == expr.Integer && n.Type == expr.Double:
+		n.Value.Int = int64(n.Value.Float)
+		return n.Value, float64(n.Value.Int) == n.Value.Float
+	case want == expr.DateTime && n.Type == expr.Date:
+		n.Value.Int *= 86_400_000
+		return n.Value, true
+	case want == expr.Date && n.Type == expr.DateTime:
+		return n.Value, false
+	}
+	return n.Value, comparable(n.Type, want)
+}
+
+func (c *checker) call(s *syntax) *expr.Node {
+	switch {
+	case s.text == "isNull" || s.text == "isNotNull":
+		a := c.expression(s.args[0])
+		if len(s.args) != 1 {
+			return c.fail("RULE-1003", s.pos, "%s takes no values", s.text)
+		}
+		n := &expr.Node{Op: expr.IsNull, Type: expr.Boolean, Args: []*expr.Node{a}, Pos: s.pos}
+		if s.text == "isNotNull" {
+			n = &expr.Node{Op: expr.Not, Type: expr.Boolean, Args: []*expr.Node{n}, Pos: s.pos}
+		}
+		return n
+	case slices.Contains(laterMethods(), s.text):
+		return c.fail("RULE-1001", s.pos, "%s is not supported yet", s.text)
+	}
+	if _, ok := textMethods()[s.text]; !ok {
+		var names []string
+		for m := range textMethods() {
+			names = append(names, m)
+		}
+		slices.Sort(names)
+		if near := lakeward.Nearest(s.text, append(append(names, "isNull", "isNotNull"), laterMethods()...)); near != "" {
+			return c.fail("RULE-1001", s.pos, "no function %q; did you mean %s?", s.text, near)
+		}
+		return c.fail("RULE-1001", s.pos, "no function %q", s.text)
+	}
+	return c.text(s, s.text, s.args[1:])
+}
+
+// text checks a string condition: literals of text and, at the end, the case flag.
+func (c *checker) text(s *syntax, fn string, args []*syntax) *expr.Node {
+	a := c.expression(s.args[0])
+	if a == nil {
+		return nil
+	}
+	if a.Type != expr.String {
+		return c.fail("RULE-1003", s.pos, "%s needs text; %s is %s", fn, describe(s.args[0]), a.Type)
+	}
+	n := &expr.Node{Op: expr.Text, Type: expr.Boolean, Fn: fn, Args: []*expr.Node{a}, Pos: s.pos}
+	if last := len(args) - 1; fn != "like" && last >= 1 && args[last].op == "bool" {
+		n.Fold = args[last].text == "false"
+		args = args[:last]
+	}
+	most := max(1, textMethods()[fn])
+	if len(args) < 1 || len(args) > most {
+		return c.fail("RULE-1003", s.pos, "%s takes 1 or 2 values, not %d", fn, len(args))
+	}
+	for _, arg := range args {
+		if arg.op != "string" {
+			return c.fail("RULE-1003", arg.pos, "%s takes text in double quotes", fn)
+		}
+		n.Items = append(n.Items, expr.Value{Str: arg.text})
+	}
+	return n
+}
+
+func (c *checker) arithmetic(s *syntax) *expr.Node {
+	n := &expr.Node{Op: expr.Arithmetic, Fn: s.op, Type: expr.Integer, Pos: s.pos}
+	for _, arg := range s.args {
+		a := c.expression(arg)
+		if a == nil {
+			return nil
+		}
+		if !a.Type.Numeric() {
+			return c.fail("RULE-1003", arg.pos, "%s is %s, not a number", describe(arg), a.Type)
+		}
+		if a.Type == expr.Double || s.op == "/" {
+			n.Type = expr.Double
+		}
+		n.Args = append(n.Args, a)
+	}
+	return n
+}

@@ -1,0 +1,300 @@
+package pql
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// syntax is a node of a parsed rule, before names and types are looked at.
+type syntax struct {
+	op   string // "literal" forms: string int double bool array date; "path"; "call"; operators by their sign
+	args []*syntax
+	text string // of a literal, a path or a method
+	pos  int
+}
+
+type parser struct {
+	src    string
+	tokens []token
+	at     int
+	depth  int
+}
+
+// parse turns a rule into syntax; the error is the first one.
+func parse(src string) (*syntax, *ruleError) {
+	if len(src) > maxRule {
+		return nil, &ruleError{"RULE-1005", 0, "the rule is longer than 1 MiB"}
+	}
+	if strings.TrimSpace(src) == "" {
+		return nil, &ruleError{"RULE-1004", 0, "the rule is empty"}
+	}
+	tokens, err := lex(src)
+	if err != nil {
+		return nil, err
+	}
+	p := &parser{src: src, tokens: tokens}
+	n, err := p.or()
+	if err != nil {
+		return nil, err
+	}
+	if t := p.peek(); t.kind != endToken {
+		return nil, p.unexpected("and, or or the end")
+	}
+	return n, nil
+}
+
+func (p *parser) peek() token { return p.tokens[p.at] }
+
+func (p *parser) take() token {
+	t := p.tokens[p.at]
+	if t.kind != endToken {
+		p.at++
+	}
+	return t
+}
+
+func (p *parser) accept(word string) (token, bool) {
+	if t := p.peek(); t.is(word) {
+		return p.take(), true
+	}
+	return token{}, false
+}
+
+func (p *parser) expect(word string) *ruleError {
+	if _, ok := p.accept(word); !ok {
+		return p.unexpected(word)
+	}
+	return nil
+}
+
+func (p *parser) unexpected(want string) *ruleError {
+	t := p.peek()
+	found := "the end"
+	if t.kind != endToken {
+		found = strconv.Quote(t.text)
+	}
+	return &ruleError{"RULE-1001", t.pos, fmt.Sprintf("expected %s, found %s", want, found)}
+}
+
+// later refuses what the language has and this version does not evaluate (K9).
+func later(t token) *ruleError {
+	return &ruleError{"RULE-1001", t.pos, t.text + " is not supported yet"}
+}
+
+func (p *parser) enter() *ruleError {
+	if p.depth++; p.depth > maxDepth {
+		return &ruleError{"RULE-1005", p.peek().pos, fmt.Sprintf("nested deeper than %d", maxDepth)}
+	}
+	return nil
+}
+
+func (p *parser) or() (*syntax, *ruleError)  { return p.left(p.and, "or") }
+func (p *parser) and() (*syntax, *ruleError) { return p.left(p.not, "and") }
+func (p *parser) add() (*syntax, *ruleError) { return p.left(p.mul, "+", "-") }
+func (p *parser) mul() (*syntax, *ruleError) { return p.left(p.unary, "*", "/", "%") }
+
+// left parses operands that operators join from left to right.
+func (p *parser) left(operand func() (*syntax, *ruleError), ops ...string) (*syntax, *ruleError) {
+	n, err := operand()
+	for err == nil {
+		i := slices.IndexFunc(ops, p.peek().is)
+		if i < 0 {
+			return n, nil
+		}
+		t := p.take()
+		var right *syntax
+		if right, err = operand(); err == nil {
+			n = &syntax{op: ops[i], args: []*syntax{n, right}, pos: t.pos}
+		}
+	}
+	return nil, err
+}
+
+func (p *parser) not() (*syntax, *ruleError) {
+	t := p.peek()
+	if !t.is("not") && !t.is("!") {
+		return p.compare()
+	}
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	defer func() { p.depth-- }()
+	p.take()
+	n, err := p.not()
+	return &syntax{op: "not", args: []*syntax{n}, pos: t.pos}, err
+}
+
+func (p *parser) compare() (*syntax, *ruleError) {
+	n, err := p.add()
+	if err != nil {
+		return nil, err
+	}
+	t := p.peek()
+	if t.is("occurs") {
+		return nil, later(t)
+	}
+	ops := []string{"=", "!=", "<=", ">=", "<", ">", "in", "notIn", "like"}
+	i := slices.IndexFunc(ops, t.is)
+	if i < 0 {
+		return n, nil
+	}
+	p.take()
+	right, err := p.add()
+	if err != nil {
+		return nil, err
+	}
+	if j := slices.IndexFunc(ops[:6], p.peek().is); j >= 0 {
+		return nil, &ruleError{"RULE-1001", p.peek().pos, "comparisons cannot be chained; join them with and"}
+	}
+	return &syntax{op: ops[i], args: []*syntax{n, right}, pos: t.pos}, nil
+}
+
+func (p *parser) unary() (*syntax, *ruleError) {
+	t := p.peek()
+	if !t.is("-") {
+		return p.postfix()
+	}
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	defer func() { p.depth-- }()
+	p.take()
+	n, err := p.unary()
+	return &syntax{op: "neg", args: []*syntax{n}, pos: t.pos}, err
+}
+
+func (p *parser) postfix() (*syntax, *ruleError) {
+	n, err := p.primary()
+	for err == nil {
+		if t := p.peek(); t.is("[") {
+			return nil, &ruleError{"RULE-1001", t.pos, "[ ] is not supported yet"}
+		}
+		if _, ok := p.accept("."); !ok {
+			return n, nil
+		}
+		name := p.take()
+		if name.kind != nameToken {
+			p.at--
+			return nil, p.unexpected("a name")
+		}
+		if !p.peek().is("(") {
+			if n.op != "path" {
+				return nil, &ruleError{"RULE-1003", name.pos, "only objects have fields"}
+			}
+			n = &syntax{op: "path", text: strings.TrimPrefix(n.text+"."+name.text, "."), pos: n.pos}
+			continue
+		}
+		args, aerr := p.arguments()
+		n, err = &syntax{op: "call", text: name.text, args: append([]*syntax{n}, args...), pos: name.pos}, aerr
+	}
+	return nil, err
+}
+
+// arguments parses "(" [ expr { "," expr } ] ")".
+func (p *parser) arguments() ([]*syntax, *ruleError) {
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	defer func() { p.depth-- }()
+	p.take()
+	var args []*syntax
+	if _, ok := p.accept(")"); ok {
+		return nil, nil
+	}
+	for {
+		a, err := p.or()
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, a)
+		if _, ok := p.accept(","); !ok {
+			return args, p.expect(")")
+		}
+	}
+}
+
+func (p *parser) primary() (*syntax, *ruleError) {
+	t := p.take()
+	switch {
+	case t.kind == stringToken:
+		return &syntax{op: "string", text: t.text, pos: t.pos}, nil
+	case t.kind == intToken:
+		return &syntax{op: "int", text: t.text, pos: t.pos}, nil
+	case t.kind == doubleToken:
+		return &syntax{op: "double", text: t.text, pos: t.pos}, nil
+	case t.is("true"), t.is("false"):
+		return &syntax{op: "bool", text: strings.ToLower(t.text), pos: t.pos}, nil
+	case t.is("("):
+		if err := p.enter(); err != nil {
+			return nil, err
+		}
+		defer func() { p.depth-- }()
+		if c := p.peek(); c.is(")") {
+			return nil, &ruleError{"RULE-1004", c.pos, "the parentheses are empty"}
+		}
+		n, err := p.or()
+		if err != nil {
+			return nil, err
+		}
+		return n, p.expect(")")
+	case t.is("["):
+		return p.array(t)
+	case t.is("$1"):
+		return &syntax{op: "path", pos: t.pos}, nil
+	case t.kind == nameToken:
+		return p.name(t)
+	}
+	p.at = max(0, p.at-1)
+	if t.kind == endToken {
+		p.at = len(p.tokens) - 1
+	}
+	return nil, p.unexpected("a value")
+}
+
+// name parses a field path or one of the functions.
+func (p *parser) name(t token) (*syntax, *ruleError) {
+	for _, word := range []string{"select", "exists", "forall", "let", "xEvent", "now", "today", "yesterday", "tomorrow", "this"} {
+		if t.is(word) {
+			return nil, later(t)
+		}
+	}
+	if !p.peek().is("(") {
+		return &syntax{op: "path", text: t.text, pos: t.pos}, nil
+	}
+	args, err := p.arguments()
+	if err != nil {
+		return nil, err
+	}
+	if !t.is("date") {
+		if isMethod(t.text) {
+			return nil, &ruleError{"RULE-1001", t.pos, "write it behind its value, as in x." + t.text + "()"}
+		}
+		if slices.Contains(laterFunctions(), t.text) {
+			return nil, later(t)
+		}
+		return nil, &ruleError{"RULE-1001", t.pos, "no function " + strconv.Quote(t.text)}
+	}
+	return &syntax{op: "date", args: args, pos: t.pos}, nil
+}
+
+func (p *parser) array(open token) (*syntax, *ruleError) {
+	n := &syntax{op: "array", pos: open.pos}
+	if _, ok := p.accept("]"); ok {
+		return n, nil
+	}
+	for {
+		item, err := p.unary()
+		if err != nil {
+			return nil, err
+		}
+		n.args = append(n.args, item)
+		if len(n.args) > maxItems {
+			return nil, &ruleError{"RULE-1005", open.pos, "more than 100,000 values in a list"}
+		}
+		if _, ok := p.accept(","); !ok {
+			return n, p.expect("]")
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package pql_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/expr"
+	"github.com/lakeward/lakeward/internal/pql"
+	"github.com/lakeward/lakeward/internal/vector"
+)
+
+func union() []lakeward.Leaf {
+	return []lakeward.Leaf{
+		{Path: "name", Type: lakeward.TypeString}, {Path: "age", Type: lakeward.TypeInteger}, {Path: "score", Type: lakeward.TypeDouble},
+		{Path: "vip", Type: lakeward.TypeBoolean}, {Path: "home.city", Type: lakeward.TypeString}, {Path: "born", Type: lakeward.TypeDate},
+		{Path: "joined", Type: lakeward.TypeDateTime}, {Path: "missing", Type: lakeward.TypeString},
+	}
+}
+
+// people are P1 to P5 of the acceptance cases, as far as their fields are scalars.
+func people() *vector.Chunk {
+	c := &vector.Chunk{Len: 5, Columns: make([]vector.Vector, len(union()))}
+	for i, l := range union() {
+		c.Columns[i].Reset(vector.KindOf(l.Type))
+	}
+	text := func(col int, values ...string) {
+		for _, v := range values {
+			if v == "-" {
+				c.Columns[col].AppendNull()
+			} else {
+				c.Columns[col].AppendString([]byte(v))
+			}
+		}
+	}
+	text(0, "Ann", "bob", "ANNA", "", "-")
+	text(4, "Bern", "Zürich", "bern", "Bernau%", "-")
+	text(7, "-", "-", "-", "-", "-")
+	for i, age := range []int64{34, 20, 34, 65} {
+		c.Columns[1].AppendInt(age)
+		if i == 2 {
+			c.Columns[2].AppendNull()
+			c.Columns[3].AppendNull()
+		} else {
+			c.Columns[2].AppendFloat([]float64{7.5, 0, 0, -1.5}[i])
+			c.Columns[3].AppendBool(i != 1)
+		}
+	}
+	for _, d := range []int64{7999, 11016, 5783, -3289} { // 1991-11-26 2000-02-29 1985-11-01 1960-12-30
+		c.Columns[5].AppendInt(d)
+	}
+	for _, ms := range []int64{1763942400000, 1763942399999, 1761953400000, 1764230400000} {
+		c.Columns[6].AppendInt(ms)
+	}
+	for _, col := range []int{1, 2, 3, 5, 6} {
+		c.Columns[col].AppendNull()
+	}
+	return c
+}
+
+func members(t *testing.T, rule string) string {
+	t.Helper()
+	n, err := pql.Parse(rule, union())
+	if err != nil {
+		t.Fatalf("Parse(%s): %v", rule, err)
+	}
+	var paths []string
+	for _, l := range union() {
+		paths = append(paths, l.Path)
+	}
+	bits := expr.NewFilter(n, paths).Match(people())
+	var out []string
+	for i := range 5 {
+		if bits.Get(i) {
+			out = append(out, string(rune('1'+i)))
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// The cases PQL-01 to PQL-17 that need scalars only, and the vectors of section 4.
+func TestRules(t *testing.T) {
+	for _, test := range []struct{ name, rule, want string }{
+		{"PQL-01", `age >= 34 and home.city = "Bern"`, "1"},
+		{"PQL-02", `age != 34`, "2 4"},
+		{"PQL-03", `not (age = 34)`, "2 4 5"},
+		{"PQL-04", `not vip`, "2 3 5"},
+		{"PQL-05", `age / 2 = 17 and age % 5 = 4`, "1 3"},
+		{"PQL-06", `score / (age - 34) < 0`, "4"},
+		{"PQL-08", `name < "a"`, "1 3 4"},
+		{"PQL-09", `name.isNotNull() and name = ""`, "4"},
+		{"PQL-10", `home.city.startsWith("bern", false)`, "1 3 4"},
+		{"PQL-11", `home.city.doesNotContain("Bern")`, "2 3"},
+		{"PQL-12", `not home.city.contains("Bern")`, "2 3 5"},
+		{"PQL-13", `home.city like "Bern%" and not (home.city like "Bern")`, "4"},
+		{"PQL-14", `name.equals("ann", "BOB", false)`, "1 2"},
+		{"PQL-16", `age notIn [20, 65]`, "1 3"},
+		{"PQL-17", `not (age in [20, 65])`, "1 3 5"},
+		{"S3 null compared", `missing != "x" or missing = "x"`, ""},
+		{"S1 negated null", `not (missing = "x")`, "1 2 3 4 5"},
+		{"L2 keywords in any case", `age = 34 AND vip OR age = 20`, "1 2"},
+		{"precedence", `age = 20 or age = 34 and vip`, "1 2"},
+		{"S6 integer with double", `age = 34.0`, "1 3"},
+		{"S6 double with integer", `score = 0`, "2"},
+		{"S6 double above integer", `age < 20.5`, "2"},
+		{"S6 text literal as boolean", `vip = "true"`, "1 4"},
+		{"S6 text literal as time", `joined >= "2025-11-24T00:00:00Z"`, "1 4"},
+		{"S6 date with date-time", `joined < date(2025, 11, 24)`, "2 3"},
+		{"date before 1970", `born < date(1970,1,1)`, "4"},
+		{"S4 division by zero", `1 / (age - 20) > 0`, "1 3 4"},
+		{"unary minus", `-score = 1.5`, "4"},
+		{"in with negative doubles", `score in [-1.5, 7.5]`, "1 4"},
+		{"notEqualTo", `name.notEqualTo("bob", "ANNA")`, "1 4"},
+		{"endsWith", `name.endsWith("NA")`, "3"},
+		{"doesNotEndWith", `name.doesNotEndWith("NA")`, "1 2 4"},
+		{"like one character", `name like "A__"`, "1"},
+		{"dollar path", `$1.age = 20`, "2"},
+		{"escaped quote", `name != "\"" and name = "bob"`, "2"},
+		{"any other backslash stands for itself", `name = "\w"`, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := members(t, test.rule); got != test.want {
+				t.Errorf("%s matches %q, want %q", test.rule, got, test.want)
+			}
+		})
+	}
+}
+
+// Section 6: every finding has its code, its position and the mend.
+func TestRuleErrors(t *testing.T) {
+	for _, test := range []struct{ name, rule, code, text string }{
+		{"K1 operator of another language", `age = 34 && vip`, "RULE-1001", `at 1:10: expected and, or or the end, found "&&"; write and`},
+		{"K1 single quotes", `name = 'Ann'`, "RULE-1001", "at 1:8: text stands in double quotes"},
+		{"K1 chained comparison", `1 < age < 3`, "RULE-1001", "at 1:9: comparisons cannot be chained"},
+		{"K1 missing operand", `age >=`, "RULE-1001", "at 1:7: expected a value, found the end"},
+		{"K1 open quote", `name = "Ann`, "RULE-1001", "at 1:8: "},
+		{"K2 unknown function", `name.startWith("a")`, "RULE-1001", `at 1:6: no function "startWith"; did you mean startsWith?`},
+		{"K2 method as function", `isNull(name)`, "RULE-1001", "x.isNull()"},
+		{"K3 unknown field", `nmae = "x"`, "RULE-1002", `at 1:1: no field "nmae"; did you mean "name"?`},
+		{"K3 object", `home = "x"`, "RULE-1003", "home.city"},
+		{"K4 type", `age = "x"`, "RULE-1003", `at 1:5: age is an integer, "x" is text`},
+		{"K4 number of values", `name.startsWith("a", "b", "c")`, "RULE-1003", "startsWith takes 1 or 2 values, not 3"},
+		{"K4 not a condition", `age + 1`, "RULE-1003", "the rule gives an integer; compare it, as in >= 1"},
+		{"K5 empty rule", `  `, "RULE-1004", ""},
+		{"K5 empty list", `age in []`, "RULE-1004", "a list needs at least one value"},
+		{"K5 empty parentheses", `()`, "RULE-1004", ""},
+		{"K6 depth", strings.Repeat("(", 65) + "vip" + strings.Repeat(")", 65), "RULE-1005", "nested deeper than 64"},
+		{"K6 conditions", strings.Repeat("vip = true or ", 1000) + "vip = true", "RULE-1005", "1001 conditions; at most 1000"},
+		{"K9 events", `xEvent.count() > 1`, "RULE-1001", "at 1:1: xEvent is not supported yet"},
+		{"K9 occurs", `joined occurs today`, "RULE-1001", "occurs is not supported yet"},
+		{"no such day", `born = date(2026, 2, 30)`, "RULE-1003", "there is no such day"},
+		{"second line", "vip and\n  agee = 1", "RULE-1002", "at 2:3: "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := pql.Parse(test.rule, union())
+			if lakeward.CodeOf(err) != test.code || lakeward.KindOf(err) != lakeward.Invalid {
+				t.Fatalf("Parse(%.40s): %v, want code %s", test.rule, err, test.code)
+			}
+			if !strings.Contains(err.Error(), test.text) {
+				t.Errorf("Parse(%.40s): %v, want the text %q", test.rule, err, test.text)
+			}
+		})
+	}
+}
+
+// All errors that are not of syntax are reported at once (E1).
+func TestAllFindingsAtOnce(t *testing.T) {
+	_, err := pql.Parse(`agee = 1 and nmae = "x"`, union())
+	if err == nil || !strings.Contains(err.Error(), `"agee"`) || !strings.Contains(err.Error(), `"nmae"`) {
+		t.Errorf("Parse: %v, want both unknown fields", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{`age >= 34 and home.city = "Bern"`, `not (age in [20, -65])`, `name.equals("a", false)`, `date(2020,1,1) < born`, `a.b["c"]`, "\"\\u00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, rule string) {
+		n, err := pql.Parse(rule, union())
+		if err != nil {
+			if lakeward.KindOf(err) != lakeward.Invalid {
+				t.Errorf("Parse(%q): %v is not an error of the user", rule, err)
+			}
+			return
+		}
+		var paths []string
+		for _, l := range union() {
+			paths = append(paths, l.Path)
+		}
+		expr.NewFilter(n, paths).Match(people())
+	})
+}

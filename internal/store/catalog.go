@@ -1,0 +1,244 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/lakeward/lakeward"
+)
+
+// Snapshot returns the profile store of a sandbox at a generation, the newest one for 0.
+func (s *Store) Snapshot(ctx context.Context, sandbox string, generation int64) (lakeward.Snapshot, error) {
+	snap := lakeward.Snapshot{Sandbox: sandbox}
+	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return snap, err
+	}
+	defer func() { _ = tx.Rollback() }()
+	head, next, err := readHead(ctx, tx, sandbox)
+	if err != nil {
+		return snap, err
+	}
+	snap.Generation, snap.NextNumber = head, next
+	if generation != 0 {
+		if generation > head {
+			return snap, fmt.Errorf("generation %d lies after the newest, %d", generation, head)
+		}
+		snap.Generation = generation
+	}
+	if snap.Hash, err = readHash(ctx, tx, sandbox, snap.Generation); err != nil {
+		return snap, err
+	}
+	if err := readProfiles(ctx, tx, &snap); err != nil {
+		return snap, err
+	}
+	return snap, readMemberships(ctx, tx, &snap)
+}
+
+func readHead(ctx context.Context, q querier, sandbox string) (generation int64, next uint32, err error) {
+	err = q.QueryRowContext(ctx, `SELECT generation, next_number FROM head WHERE sandbox = $1`, sandbox).Scan(&generation, &next)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, 0, nil
+	}
+	return generation, next, err
+}
+
+func readHash(ctx context.Context, q querier, sandbox string, generation int64) (string, error) {
+	var hash string
+	err := q.QueryRowContext(ctx, `SELECT hash FROM generation WHERE sandbox = $1 AND no = $2`, sandbox, generation).Scan(&hash)
+	if errors.Is(err, sql.ErrNoRows) && generation == 0 {
+		return hex.EncodeToString(make([]byte, sha256.Size)), nil
+	}
+	return hash, err
+}
+
+func readProfiles(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
+	rows, err := q.QueryContext(ctx, `SELECT profiles, identities, numbers FROM profile_file
+		WHERE sandbox = $1 AND from_generation <= $2 AND (to_generation IS NULL OR to_generation > $2) ORDER BY from_generation, seq`, snap.Sandbox, snap.Generation)
+	if err != nil {
+		return fmt.Errorf("read profile files: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var table, identities string
+		var f lakeward.ProfileFile
+		if err := rows.Scan(&table, &identities, &f.Numbers); err != nil {
+			return err
+		}
+		if err := errors.Join(json.Unmarshal([]byte(table), &f.Table), json.Unmarshal([]byte(identities), &f.Identities)); err != nil {
+			return err
+		}
+		snap.Profiles = append(snap.Profiles, f)
+	}
+	return rows.Err()
+}
+
+func readMemberships(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
+	rows, err := q.QueryContext(ctx, `SELECT audience_id, data, members, exited, member_count, evaluated_at FROM membership m WHERE sandbox = $1
+		AND generation = (SELECT max(generation) FROM membership n WHERE n.sandbox = m.sandbox AND n.audience_id = m.audience_id AND n.generation <= $2)`, snap.Sandbox, snap.Generation)
+	if err != nil {
+		return fmt.Errorf("read memberships: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var m lakeward.Membership
+		var data string
+		var at int64
+		if err := rows.Scan(&m.Audience, &data, &m.Members, &m.Exited, &m.Count, &at); err != nil {
+			return err
+		}
+		m.EvaluatedAt = fromMillis(at)
+		if err := json.Unmarshal([]byte(data), &m.Table); err != nil {
+			return err
+		}
+		snap.Memberships = append(snap.Memberships, m)
+	}
+	return rows.Err()
+}
+
+// IdentityChanges lists what changed identities up to a generation, newest first.
+func (s *Store) IdentityChanges(ctx context.Context, sandbox string, generation int64) ([]lakeward.IdentityChange, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT created_at, identities FROM generation WHERE sandbox = $1 AND no <= $2 AND length(identities) > 0 ORDER BY no DESC`, sandbox, generation)
+	if err != nil {
+		return nil, fmt.Errorf("read changes of identities: %w", err)
+	}
+	defer rows.Close()
+	var out []lakeward.IdentityChange
+	for rows.Next() {
+		var c lakeward.IdentityChange
+		var at int64
+		if err := rows.Scan(&at, &c.Numbers); err != nil {
+			return nil, err
+		}
+		c.At = fromMillis(at)
+		out = append(out, c)
+	}
+	return out, rows.Err()
+}
+
+// Commit makes a change current in one transaction (DLV-120).
+func (s *Store) Commit(ctx context.Context, sandbox string, c lakeward.Change) (int64, error) {
+	var no int64
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		head, _, err := readHead(ctx, tx, sandbox)
+		if err != nil {
+			return err
+		}
+		if head != c.Base {
+			return &lakeward.Error{Kind: lakeward.Conflict, Code: "DATA-1002", Msg: "the profile store changed meanwhile; run the command again"}
+		}
+		no = head + 1
+		before, err := readHash(ctx, tx, sandbox, head)
+		if err != nil {
+			return err
+		}
+		w := &commitWriter{tx: tx, sandbox: sandbox, no: no, chain: sha256.New()}
+		_, _ = io.WriteString(w.chain, before)
+		if err := w.write(ctx, c); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO generation (sandbox, no, kind, hash, identities, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+			sandbox, no, c.Kind, hex.EncodeToString(w.chain.Sum(nil)), blob(c.Identities), millis(c.At)); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO head (sandbox, generation, next_number) VALUES ($1, $2, $3)
+			ON CONFLICT (sandbox) DO UPDATE SET generation = excluded.generation, next_number = excluded.next_number`, sandbox, no, c.NextNumber)
+		return err
+	})
+	return no, err
+}
+
+// commitWriter writes the rows of one generation and extends the chain of hashes (DLV-125).
+type commitWriter struct {
+	tx      *sql.Tx
+	sandbox string
+	no      int64
+	chain   hash.Hash
+}
+
+// link adds a file or bitmap to the chain.
+func (w *commitWriter) link(name string, content []byte) {
+	sum := sha256.Sum256(content)
+	_, _ = fmt.Fprintf(w.chain, "|%s %x", name, sum)
+}
+
+func (w *commitWriter) write(ctx context.Context, c lakeward.Change) error {
+	if c.Batch != nil {
+		if err := w.batch(ctx, *c.Batch); err != nil {
+			return err
+		}
+	}
+	for i, f := range c.Profiles {
+		table, identities, err := pair(f.Table, f.Identities)
+		if err != nil {
+			return err
+		}
+		w.link(f.Table.Path, []byte(f.Table.SHA256))
+		w.link(f.Identities.Path, []byte(f.Identities.SHA256))
+		w.link(f.Table.Path+"#numbers", f.Numbers)
+		if _, err := w.tx.ExecContext(ctx, `INSERT INTO profile_file (sandbox, from_generation, seq, profiles, identities, numbers) VALUES ($1, $2, $3, $4, $5, $6)`,
+			w.sandbox, w.no, i, table, identities, blob(f.Numbers)); err != nil {
+			return err
+		}
+	}
+	for _, m := range c.Memberships {
+		if err := w.membership(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *commitWriter) batch(ctx context.Context, b lakeward.Batch) error {
+	doc, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	files, err := json.Marshal(b.Files)
+	if err != nil {
+		return err
+	}
+	for _, f := range b.Files {
+		w.link(f.Path, []byte(f.SHA256))
+	}
+	_, err = w.tx.ExecContext(ctx, `INSERT INTO batch (sandbox, id, dataset_id, generation, rows, doc, files, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		w.sandbox, b.ID, b.DatasetID, w.no, b.Rows, string(doc), string(files), millis(b.CreatedAt))
+	return err
+}
+
+func (w *commitWriter) membership(ctx context.Context, m lakeward.Membership) error {
+	data, err := json.Marshal(m.Table)
+	if err != nil {
+		return err
+	}
+	w.link(m.Table.Path, []byte(m.Table.SHA256))
+	w.link(m.Table.Path+"#members", m.Members)
+	w.link(m.Table.Path+"#exited", m.Exited)
+	_, err = w.tx.ExecContext(ctx, `INSERT INTO membership (sandbox, audience_id, generation, data, members, exited, member_count, evaluated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		w.sandbox, m.Audience, w.no, string(data), blob(m.Members), blob(m.Exited), m.Count, millis(m.EvaluatedAt))
+	return err
+}
+
+func pair(a, b lakeward.DataFile) (string, string, error) {
+	x, err := json.Marshal(a)
+	if err != nil {
+		return "", "", err
+	}
+	y, err := json.Marshal(b)
+	return string(x), string(y), err
+}
+
+// blob is a bitmap as a column value, never NULL.
+func blob(b lakeward.Bitmap) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}

@@ -1,0 +1,382 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lakeward/lakeward"
+)
+
+const runColumns = `id, sandbox, flow, item, slot, state, phase, attempt, nonce, rev, from_generation, to_generation, scheduled_at, generated_at,
+	not_before, created_at, started_at, ended_at, cause, counts, warnings, manifest, owed, plan`
+
+// scanRun reads a row of runColumns.
+func scanRun(row interface{ Scan(...any) error }) (lakeward.Run, error) {
+	var r lakeward.Run
+	var nonce, cause, plan sql.NullString
+	var from, generated, notBefore, started, ended sql.NullInt64
+	var scheduled, created, owed int64
+	var counts, warnings string
+	err := row.Scan(&r.ID, &r.Sandbox, &r.DataflowID, &r.Item, &r.Slot, &r.State, &r.Phase, &r.Attempt, &nonce, &r.Rev, &from, &r.ToGeneration,
+		&scheduled, &generated, &notBefore, &created, &started, &ended, &cause, &counts, &warnings, &r.Manifest, &owed, &plan)
+	if err != nil {
+		return r, err
+	}
+	r.Nonce, r.Owed = nonce.String, owed != 0
+	if from.Valid {
+		r.FromGeneration = &from.Int64
+	}
+	r.ScheduledAt, r.CreatedAt = fromMillis(scheduled), fromMillis(created)
+	r.GeneratedAt, r.NotBefore, r.StartedAt, r.EndedAt = timeOrNil(generated), timeOrNil(notBefore), timeOrNil(started), timeOrNil(ended)
+	err = errors.Join(json.Unmarshal([]byte(counts), &r.Counts), json.Unmarshal([]byte(warnings), &r.Warnings))
+	if cause.Valid && err == nil {
+		err = json.Unmarshal([]byte(cause.String), &r.Cause)
+	}
+	if plan.Valid && err == nil {
+		err = json.Unmarshal([]byte(plan.String), &r.Plan)
+	}
+	return r, err
+}
+
+// jsonOrNull is v as a text column, NULL for a nil pointer.
+func jsonOrNull[T any](v *T) (sql.NullString, error) {
+	if v == nil {
+		return sql.NullString{}, nil
+	}
+	b, err := json.Marshal(v)
+	return sql.NullString{String: string(b), Valid: true}, err
+}
+
+// insertRun adds a run unless its slot has one; it reports whether it did.
+func insertRun(ctx context.Context, q querier, r lakeward.Run) (bool, error) {
+	counts, err := json.Marshal(r.Counts)
+	if err != nil {
+		return false, err
+	}
+	cause, err := jsonOrNull(r.Cause)
+	if err != nil {
+		return false, err
+	}
+	ok, err := changed(ctx, q, `INSERT INTO run (id, sandbox, flow, item, slot, state, phase, attempt, rev, to_generation, scheduled_at, created_at, ended_at, cause, counts, warnings, manifest, owed)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, $13, $14, '{}', '', 0) ON CONFLICT DO NOTHING`,
+		r.ID, r.Sandbox, r.DataflowID, r.Item, r.Slot, r.State, r.Phase, r.Attempt, r.Rev, millis(r.ScheduledAt), millis(r.CreatedAt), millisOrNull(r.EndedAt), cause, string(counts))
+	if err != nil {
+		return false, fmt.Errorf("queue run %s: %w", r.ID, err)
+	}
+	if ok {
+		err = addHistory(ctx, q, r, r.CreatedAt)
+	}
+	return ok, err
+}
+
+// addHistory records a state and phase, so that every change can be checked later (INV-18).
+func addHistory(ctx context.Context, q querier, r lakeward.Run, at time.Time) error {
+	cause, err := jsonOrNull(r.Cause)
+	if err != nil {
+		return err
+	}
+	_, err = q.ExecContext(ctx, `INSERT INTO run_history (run, seq, at, attempt, state, phase, cause)
+		SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4, $5, $6 FROM run_history WHERE run = $1`, r.ID, millis(at), r.Attempt, r.State, r.Phase, cause)
+	return err
+}
+
+// QueueRun adds a run unless its slot has one already; it returns the run of the slot.
+func (s *Store) QueueRun(ctx context.Context, r lakeward.Run) (lakeward.Run, error) {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		_, err := insertRun(ctx, tx, r)
+		return err
+	})
+	if err != nil {
+		return r, err
+	}
+	return s.Run(ctx, r.Sandbox, string(r.ID))
+}
+
+// CollapseQueued marks the scheduled runs of an item that still wait as skipped: by covers (SCH-22).
+func (s *Store) CollapseQueued(ctx context.Context, covers lakeward.Run, now time.Time) error {
+	list, err := s.query(ctx, `WHERE flow = $1 AND item = $2 AND state = 'queued' AND slot LIKE 'at:%' AND id <> $3 AND scheduled_at < $4`,
+		covers.DataflowID, covers.Item, covers.ID, millis(covers.ScheduledAt))
+	for _, r := range list {
+		if err != nil {
+			return err
+		}
+		err = s.AdvanceRun(ctx, &r, now, func(r *lakeward.Run) {
+			r.State, r.EndedAt = lakeward.Skipped, &now
+			r.Cause = &lakeward.Cause{Code: "collapsed", Message: "a later slot queued up; run " + string(covers.ID) + " covers this one"}
+		})
+		if lakeward.KindOf(err) == lakeward.Conflict {
+			err = nil // it has just been claimed
+		}
+	}
+	return err
+}
+
+// ClaimRun hands the next due run to a worker, nil if there is none. Runs of one item are
+// sequential: one is claimed only when all earlier ones are closed (DLV-81).
+func (s *Store) ClaimRun(ctx context.Context, now time.Time) (*lakeward.Run, error) {
+	var claimed *lakeward.Run
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		row := tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM run r WHERE state = 'queued' AND (not_before IS NULL OR not_before <= $1)
+			AND NOT EXISTS (SELECT 1 FROM run o WHERE o.flow = r.flow AND o.item = r.item AND o.id <> r.id
+				AND (o.state IN ('running', 'retrying', 'cancelling', 'blocked') OR o.state = 'queued' AND (o.created_at < r.created_at OR o.created_at = r.created_at AND o.id < r.id)))
+			ORDER BY coalesce(not_before, created_at), created_at, id LIMIT 1`, millis(now))
+		r, err := scanRun(row)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("claim: %w", err)
+		}
+		err = advance(ctx, tx, &r, now, func(r *lakeward.Run) {
+			r.State, r.Nonce, r.NotBefore = lakeward.Running, lakeward.NewNonce(), nil
+			if r.StartedAt == nil {
+				r.StartedAt = &now
+			}
+		})
+		claimed = &r
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return claimed, nil
+}
+
+// errSuperseded says that another attempt owns the run; its worker stops at once (DLV-31).
+func errSuperseded(id lakeward.RunID) error {
+	return &lakeward.Error{Kind: lakeward.Conflict, Code: "RUN-1002", Msg: "run " + string(id) + " was taken over by another attempt"}
+}
+
+// AdvanceRun changes a run and writes it if it is still at the attempt and in the state of r. The
+// step must be legal (DLV-33). On success r is the changed run; otherwise it stays as it was.
+func (s *Store) AdvanceRun(ctx context.Context, r *lakeward.Run, now time.Time, change func(*lakeward.Run)) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error { return advance(ctx, tx, r, now, change) })
+}
+
+func advance(ctx context.Context, q querier, r *lakeward.Run, now time.Time, change func(*lakeward.Run)) error {
+	next := *r
+	change(&next)
+	if next.State != r.State {
+		if _, err := r.State.To(next.State); err != nil {
+			return err
+		}
+	}
+	counts, err := json.Marshal(next.Counts)
+	if err != nil {
+		return err
+	}
+	cause, err := jsonOrNull(next.Cause)
+	if err != nil {
+		return err
+	}
+	plan, err := jsonOrNull(next.Plan)
+	if err != nil {
+		return err
+	}
+	warnings, err := json.Marshal(next.Warnings)
+	if err != nil {
+		return err
+	}
+	owed := 0
+	if next.Owed {
+		owed = 1
+	}
+	ok, err := changed(ctx, q, `UPDATE run SET state = $1, phase = $2, attempt = $3, nonce = $4, rev = $5, from_generation = $6, to_generation = $7, generated_at = $8,
+		not_before = $9, started_at = $10, ended_at = $11, cause = $12, counts = $13, manifest = $14, owed = $15, plan = $16, warnings = $17 WHERE id = $18 AND attempt = $19 AND state = $20`,
+		next.State, next.Phase, next.Attempt, next.Nonce, next.Rev, next.FromGeneration, next.ToGeneration, millisOrNull(next.GeneratedAt), millisOrNull(next.NotBefore),
+		millisOrNull(next.StartedAt), millisOrNull(next.EndedAt), cause, string(counts), next.Manifest, owed, plan, string(warnings), r.ID, r.Attempt, r.State)
+	if err != nil {
+		return fmt.Errorf("save run %s: %w", r.ID, err)
+	}
+	if !ok {
+		return errSuperseded(r.ID)
+	}
+	if err := addHistory(ctx, q, next, now); err != nil {
+		return err
+	}
+	*r = next
+	return nil
+}
+
+// PinRun fixes what the run exports, in one transaction: configuration, generation, names (S3).
+func (s *Store) PinRun(ctx context.Context, r *lakeward.Run, now time.Time, plan lakeward.Plan, generation int64) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		err := advance(ctx, tx, r, now, func(r *lakeward.Run) {
+			r.Phase, r.Plan, r.Rev, r.ToGeneration, r.GeneratedAt = lakeward.PhasePinned, &plan, plan.Dataflow.Rev, generation, &now
+		})
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO pin (run, sandbox, generation) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, r.ID, r.Sandbox, generation)
+		return err
+	})
+}
+
+// BookRun closes a delivered run: counters, baseline of a scheduled run, pin released (S9).
+func (s *Store) BookRun(ctx context.Context, r *lakeward.Run, now time.Time, change func(*lakeward.Run)) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		if err := advance(ctx, tx, r, now, change); err != nil {
+			return err
+		}
+		if strings.HasPrefix(r.Slot, "at:") {
+			_, err := tx.ExecContext(ctx, `UPDATE flow_item SET baseline_generation = $1, baseline_run = $2 WHERE flow = $3 AND item = $4 AND (baseline_generation IS NULL OR baseline_generation <= $1)`,
+				r.ToGeneration, r.ID, r.DataflowID, r.Item)
+			if err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM pin WHERE run = $1`, r.ID)
+		return err
+	})
+}
+
+// CloseRun ends a run that delivered nothing; its pin is released.
+func (s *Store) CloseRun(ctx context.Context, r *lakeward.Run, now time.Time, change func(*lakeward.Run)) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		if err := advance(ctx, tx, r, now, change); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM pin WHERE run = $1`, r.ID)
+		return err
+	})
+}
+
+// RecoverRuns queues the runs of a process that is gone as next attempts. The caller holds the data
+// directory, so no other process works on them (DLV-95).
+func (s *Store) RecoverRuns(ctx context.Context, now time.Time) (int, error) {
+	list, err := s.query(ctx, `WHERE state = 'running'`)
+	for _, r := range list {
+		if err != nil {
+			return 0, err
+		}
+		err = s.AdvanceRun(ctx, &r, now, func(r *lakeward.Run) { r.State, r.Attempt = lakeward.Queued, r.Attempt+1 })
+	}
+	return len(list), err
+}
+
+// ResumeRuns queues the waiting runs whose time has come as next attempts.
+func (s *Store) ResumeRuns(ctx context.Context, now time.Time) error {
+	list, err := s.query(ctx, `WHERE state IN ('retrying', 'blocked') AND not_before <= $1`, millis(now))
+	for _, r := range list {
+		if err != nil {
+			return err
+		}
+		err = s.AdvanceRun(ctx, &r, now, func(r *lakeward.Run) { r.State, r.Attempt = lakeward.Queued, r.Attempt+1 })
+	}
+	return err
+}
+
+// Unresolved lists the earlier runs of an item whose slot may still hold a commit record: failed ones
+// that owe a tombstone (DLV-81, DLV-83).
+func (s *Store) Unresolved(ctx context.Context, r lakeward.Run) ([]lakeward.Run, error) {
+	return s.query(ctx, `WHERE flow = $1 AND item = $2 AND id <> $3 AND owed = 1 ORDER BY created_at, id`, r.DataflowID, r.Item, r.ID)
+}
+
+// Run returns a run by its id, with its files.
+func (s *Store) Run(ctx context.Context, sandbox, id string) (lakeward.Run, error) {
+	list, err := s.query(ctx, `WHERE sandbox = $1 AND id = $2`, sandbox, id)
+	if err != nil {
+		return lakeward.Run{}, err
+	}
+	if len(list) == 0 {
+		return lakeward.Run{}, &lakeward.Error{Kind: lakeward.NotFound, Code: "NOTFOUND-1001", Msg: "there is no run " + lakeward.Quote(id) + "; list them with: lakeward run list"}
+	}
+	r := list[0]
+	r.Files, err = s.Files(ctx, &r)
+	return r, err
+}
+
+// Runs lists the newest runs first, without their files; flow "" means all, limit 0 means 100.
+func (s *Store) Runs(ctx context.Context, sandbox string, flow lakeward.DataflowID, limit int) ([]lakeward.Run, error) {
+	if limit <= 0 {
+		limit = 100
+	}
+	return s.query(ctx, `WHERE sandbox = $1 AND ($2 = '' OR flow = $2) ORDER BY created_at DESC, id LIMIT $3`, sandbox, flow, limit)
+}
+
+func (s *Store) query(ctx context.Context, where string, args ...any) ([]lakeward.Run, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT `+runColumns+` FROM run `+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read runs: %w", err)
+	}
+	defer rows.Close()
+	out := []lakeward.Run{}
+	for rows.Next() {
+		r, err := scanRun(rows)
+		if err != nil {
+			return nil, fmt.Errorf("read run: %w", err)
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}
+
+// SaveFile records one file of the run's attempt (S5, S7).
+func (s *Store) SaveFile(ctx context.Context, r *lakeward.Run, f lakeward.File) error {
+	doc, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		ok, err := changed(ctx, tx, `INSERT INTO run_file (run, attempt, file, state, doc) SELECT $1, $2, $3, $4, $5 WHERE EXISTS (SELECT 1 FROM run WHERE id = $1 AND attempt = $2)
+			ON CONFLICT (run, attempt, file) DO UPDATE SET state = excluded.state, doc = excluded.doc`, r.ID, r.Attempt, f.Index, f.State, string(doc))
+		if err == nil && !ok {
+			err = errSuperseded(r.ID)
+		}
+		return err
+	})
+}
+
+// Files lists the run's files as its newest attempt that has any knows them.
+func (s *Store) Files(ctx context.Context, r *lakeward.Run) ([]lakeward.File, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT state, doc FROM run_file WHERE run = $1 AND attempt = (SELECT max(attempt) FROM run_file WHERE run = $1) ORDER BY file`, r.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read files of run %s: %w", r.ID, err)
+	}
+	defer rows.Close()
+	out := []lakeward.File{}
+	for rows.Next() {
+		var f lakeward.File
+		var state lakeward.FileState
+		var doc string
+		if err := rows.Scan(&state, &doc); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(doc), &f); err != nil {
+			return nil, err
+		}
+		f.State = state
+		out = append(out, f)
+	}
+	return out, rows.Err()
+}
+
+// Phase records the last durable fact of a run.
+func (s *Store) Phase(ctx context.Context, r *lakeward.Run, phase lakeward.RunPhase) error {
+	return s.AdvanceRun(ctx, r, time.Now().UTC(), func(r *lakeward.Run) { r.Phase = phase })
+}
+
+// OpenRun returns the id of a run of an item that is not closed yet, "" if there is none.
+func (s *Store) OpenRun(ctx context.Context, flow lakeward.DataflowID, item string) (lakeward.RunID, error) {
+	var id lakeward.RunID
+	err := s.read.QueryRowContext(ctx, `SELECT id FROM run WHERE flow = $1 AND item = $2 AND state IN ('queued', 'running', 'retrying', 'cancelling', 'blocked') LIMIT 1`, flow, item).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return id, err
+}
+
+// LastGenerated is the newest generatedAt of an item's runs; the zero time if none was pinned.
+func (s *Store) LastGenerated(ctx context.Context, flow lakeward.DataflowID, item string) (time.Time, error) {
+	var at sql.NullInt64
+	err := s.read.QueryRowContext(ctx, `SELECT max(generated_at) FROM run WHERE flow = $1 AND item = $2`, flow, item).Scan(&at)
+	if err != nil || !at.Valid {
+		return time.Time{}, err
+	}
+	return fromMillis(at.Int64), nil
+}

@@ -1,0 +1,240 @@
+// Package vector is what moves between the steps of an export: columns of values
+// and chunks of equally long columns. It does no input or output.
+//
+// The one thing to know: a vector's value i stands at index i, also when others are
+// null; strings are either codes into a dictionary or bytes with offsets.
+package vector
+
+import (
+	"math/bits"
+
+	"github.com/lakeward/lakeward"
+)
+
+// MaxRows is the largest number of rows in a chunk.
+const MaxRows = 4096
+
+// Kind is the way a vector keeps its values.
+type Kind uint8
+
+// The kinds. Dates are days since 1970-01-01, times milliseconds since then, in UTC.
+const (
+	String Kind = iota + 1
+	Int
+	Float
+	Bool
+	Date
+	Time
+)
+
+// KindOf returns the kind that holds values of a field type; 0 for objects.
+func KindOf(t lakeward.FieldType) Kind {
+	switch t {
+	case lakeward.TypeString:
+		return String
+	case lakeward.TypeInteger, lakeward.TypeLong:
+		return Int
+	case lakeward.TypeDouble:
+		return Float
+	case lakeward.TypeBoolean:
+		return Bool
+	case lakeward.TypeDate:
+		return Date
+	case lakeward.TypeDateTime:
+		return Time
+	}
+	return 0
+}
+
+// Bits is a bitmap over the rows of a chunk, row 0 in the lowest bit of word 0.
+type Bits []uint64
+
+// NewBits returns n bits, all clear.
+func NewBits(n int) Bits { return make(Bits, (n+63)/64) }
+
+// Get reports bit i.
+func (b Bits) Get(i int) bool { return b[i>>6]>>(i&63)&1 != 0 }
+
+// Set sets bit i.
+func (b Bits) Set(i int) { b[i>>6] |= 1 << (i & 63) }
+
+// Clear clears bit i.
+func (b Bits) Clear(i int) { b[i>>6] &^= 1 << (i & 63) }
+
+// Fill sets bits 0 to n-1 and clears the rest.
+func (b Bits) Fill(n int) {
+	for i := range b {
+		b[i] = ^uint64(0)
+	}
+	if n&63 != 0 {
+		b[len(b)-1] = 1<<(n&63) - 1
+	}
+}
+
+// Count is the number of set bits.
+func (b Bits) Count() int {
+	n := 0
+	for _, w := range b {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+// Dictionary holds the distinct values of a string column: entry k is Bytes[Offsets[k]:Offsets[k+1]].
+// It is never changed once made, so its address identifies its content.
+type Dictionary struct {
+	Offsets []uint32
+	Bytes   []byte
+}
+
+// Len is the number of entries.
+func (d *Dictionary) Len() int { return max(0, len(d.Offsets)-1) }
+
+// Value returns entry k. The caller must not change it.
+func (d *Dictionary) Value(k int32) []byte { return d.Bytes[d.Offsets[k]:d.Offsets[k+1]] }
+
+// Vector is a column of at most MaxRows values of one kind.
+type Vector struct {
+	Kind  Kind
+	Len   int
+	Valid Bits // bit i is set when value i is present; nil when all are
+
+	Ints   []int64   // Int, Date, Time
+	Floats []float64 // Float
+	Bools  Bits      // Bool
+
+	Dict    *Dictionary // String by code: Codes index it
+	Codes   []int32
+	Offsets []uint32 // String otherwise: value i is Bytes[Offsets[i]:Offsets[i+1]]
+	Bytes   []byte
+}
+
+// IsNull reports whether value i is absent.
+func (v *Vector) IsNull(i int) bool { return v.Valid != nil && !v.Valid.Get(i) }
+
+// Str returns string i, empty if it is null. The caller must not change it or keep it past the chunk.
+func (v *Vector) Str(i int) []byte {
+	if v.Dict != nil {
+		if v.IsNull(i) {
+			return nil
+		}
+		return v.Dict.Value(v.Codes[i])
+	}
+	return v.Bytes[v.Offsets[i]:v.Offsets[i+1]]
+}
+
+// Reset empties the vector for values of a kind; its memory is kept.
+func (v *Vector) Reset(k Kind) {
+	*v = Vector{Kind: k, Valid: nil, Ints: v.Ints[:0], Floats: v.Floats[:0], Bools: v.Bools[:0],
+		Codes: v.Codes[:0], Offsets: append(v.Offsets[:0], 0), Bytes: v.Bytes[:0]}
+}
+
+// AppendNull adds an absent value.
+func (v *Vector) AppendNull() {
+	if v.Valid == nil {
+		v.Valid = NewBits(MaxRows)
+		v.Valid.Fill(MaxRows)
+	}
+	switch v.Kind {
+	case Float:
+		v.Floats = append(v.Floats, 0)
+	case Bool:
+		v.appendBool(false)
+	case String:
+		if v.Dict != nil {
+			v.Codes = append(v.Codes, 0)
+		} else {
+			v.Offsets = append(v.Offsets, uint32(len(v.Bytes)))
+		}
+	default:
+		v.Ints = append(v.Ints, 0)
+	}
+	v.Valid.Clear(v.Len)
+	v.Len++
+}
+
+// AppendString adds a string; the bytes are copied.
+func (v *Vector) AppendString(s []byte) {
+	v.Bytes = append(v.Bytes, s...)
+	v.Offsets = append(v.Offsets, uint32(len(v.Bytes)))
+	v.Len++
+}
+
+// AppendCode adds entry k of the vector's dictionary.
+func (v *Vector) AppendCode(k int32) {
+	v.Codes = append(v.Codes, k)
+	v.Len++
+}
+
+// AppendInt adds an integer, a date or a time.
+func (v *Vector) AppendInt(n int64) {
+	v.Ints = append(v.Ints, n)
+	v.Len++
+}
+
+// AppendFloat adds a double.
+func (v *Vector) AppendFloat(f float64) {
+	v.Floats = append(v.Floats, f)
+	v.Len++
+}
+
+// AppendBool adds a boolean.
+func (v *Vector) AppendBool(b bool) {
+	v.appendBool(b)
+	v.Len++
+}
+
+func (v *Vector) appendBool(b bool) {
+	if v.Len&63 == 0 {
+		v.Bools = append(v.Bools, 0)
+	}
+	if b {
+		v.Bools.Set(v.Len)
+	}
+}
+
+// Plain turns codes into bytes with offsets; a vector of another kind stays as it is.
+func (v *Vector) Plain() {
+	if v.Dict == nil {
+		return
+	}
+	v.Offsets, v.Bytes = append(v.Offsets[:0], 0), v.Bytes[:0]
+	for i := range v.Len {
+		v.Bytes = append(v.Bytes, v.Str(i)...)
+		v.Offsets = append(v.Offsets, uint32(len(v.Bytes)))
+	}
+	v.Dict, v.Codes = nil, v.Codes[:0]
+}
+
+// AppendFrom adds value i of src, which has the same kind. Codes stay codes only while both share a dictionary.
+func (v *Vector) AppendFrom(src *Vector, i int) {
+	if src.IsNull(i) {
+		v.AppendNull()
+		return
+	}
+	switch v.Kind {
+	case String:
+		if v.Len == 0 && src.Dict != nil {
+			v.Dict = src.Dict
+		}
+		if v.Dict != nil && v.Dict == src.Dict {
+			v.AppendCode(src.Codes[i])
+			return
+		}
+		v.Plain()
+		v.AppendString(src.Str(i))
+	case Float:
+		v.AppendFloat(src.Floats[i])
+	case Bool:
+		v.AppendBool(src.Bools.Get(i))
+	default:
+		v.AppendInt(src.Ints[i])
+	}
+}
+
+// Chunk is a set of equally long columns. Numbers, where used, are the profile numbers of the rows.
+type Chunk struct {
+	Len     int
+	Numbers []uint32
+	Columns []Vector
+}

@@ -1,0 +1,191 @@
+package warehouse
+
+import (
+	"context"
+	"path"
+	"strconv"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/parquet"
+	"github.com/lakeward/lakeward/internal/vector"
+)
+
+// exitedDays is how long a profile that left an audience is remembered (SEG-06).
+const exitedDays = 30
+
+func membershipColumns() []parquet.Column {
+	return []parquet.Column{
+		{Path: "number", Kind: vector.Int, Int32: true, Required: true},
+		{Path: "status", Kind: vector.String, Required: true},
+		{Path: "lastQualificationTime", Kind: vector.Time, Required: true},
+	}
+}
+
+// Qualified maps rows of a membership file to times: the entries of one audience, by ascending number.
+type Qualified struct {
+	table  *table
+	reader *parquet.Reader
+	rows   rowFinder
+	cols   []vector.Vector
+	at     []int64
+}
+
+// OpenMembership starts reading the lastQualificationTime of an audience's profiles. The caller closes it.
+func (w *Warehouse) OpenMembership(m Membership) (*Qualified, error) {
+	t, err := w.open(m.Table)
+	if err != nil {
+		return nil, err
+	}
+	q := &Qualified{table: t, rows: newRowFinder(roaring.Or(m.Members, m.Exited)), cols: make([]vector.Vector, 1)}
+	q.reader, err = t.Reader([]string{"lastQualificationTime"}, []vector.Kind{vector.Time})
+	if err != nil {
+		_ = t.Close()
+		return nil, sourceError(m.Table, err)
+	}
+	return q, nil
+}
+
+// Times returns the times, in milliseconds, of numbers that the audience knows; they ascend from call
+// to call. The result is valid until the next call.
+func (q *Qualified) Times(numbers []uint32) ([]int64, error) {
+	q.at = q.at[:0]
+	for _, n := range numbers {
+		q.at = append(q.at, q.rows.row(n))
+	}
+	if err := q.reader.Gather(q.at, q.cols); err != nil {
+		return nil, sourceError(q.table.data(), err)
+	}
+	return q.cols[0].Ints, nil
+}
+
+// Close releases the file.
+func (q *Qualified) Close() {
+	_ = q.reader.Close()
+	_ = q.table.Close()
+}
+
+// SaveMemberships commits new members of audiences, evaluated at one time against the snapshot. Who
+// was a member before and is one now keeps its lastQualificationTime; who is none any more has exited.
+func (w *Warehouse) SaveMemberships(ctx context.Context, s *Snapshot, members map[lakeward.AudienceID]*roaring.Bitmap, at time.Time) (int64, error) {
+	change := lakeward.Change{Base: s.Generation, Kind: "evaluation", At: at, NextNumber: s.NextNumber}
+	for id, bitmap := range members {
+		m, err := w.writeMembership(s, id, bitmap, at)
+		var named lakeward.Membership
+		if err == nil {
+			named, err = m.catalogued()
+		}
+		if err != nil {
+			w.discardMemberships(change)
+			return 0, err
+		}
+		change.Memberships = append(change.Memberships, named)
+	}
+	generation, err := w.catalog.Commit(ctx, s.Sandbox, change)
+	if err != nil {
+		w.discardMemberships(change)
+	}
+	return generation, err
+}
+
+func (w *Warehouse) discardMemberships(c lakeward.Change) {
+	for _, m := range c.Memberships {
+		w.discard(m.Table)
+	}
+}
+
+func (w *Warehouse) writeMembership(s *Snapshot, id lakeward.AudienceID, members *roaring.Bitmap, at time.Time) (Membership, error) {
+	old, known := s.Memberships[id]
+	if !known {
+		old.Members, old.Exited = roaring.New(), roaring.New()
+	}
+	m := Membership{Audience: id, Members: members, EvaluatedAt: at, Exited: roaring.AndNot(roaring.Or(old.Members, old.Exited), members)}
+	name := strconv.FormatInt(s.Generation, 10) + "-" + lakeward.NewID() + ".parquet"
+	out, err := w.create(path.Join("memberships", string(id), name), membershipColumns())
+	if err != nil {
+		return m, err
+	}
+	var before *Qualified
+	if known {
+		if before, err = w.OpenMembership(old); err != nil {
+			return m, err
+		}
+		defer before.Close()
+	}
+	mw := membershipWriter{out: out, old: old, before: before, at: at.UnixMilli(), forget: at.AddDate(0, 0, -exitedDays).UnixMilli()}
+	if err := mw.run(&m); err != nil {
+		return m, err
+	}
+	m.Table, err = w.finish(out)
+	return m, err
+}
+
+type membershipWriter struct {
+	out        *tableWriter
+	old        Membership
+	before     *Qualified
+	at, forget int64
+}
+
+// run writes a row for each profile of m and drops from m.Exited those that left too long ago.
+func (w *membershipWriter) run(m *Membership) error {
+	numbers := roaring.Or(m.Members, m.Exited).ManyIterator()
+	window := make([]uint32, vector.MaxRows)
+	var c vector.Chunk
+	c.Columns = make([]vector.Vector, 3)
+	for n := numbers.NextMany(window); n > 0; n = numbers.NextMany(window) {
+		times, err := w.times(window[:n], m.Members)
+		if err != nil {
+			return err
+		}
+		c.Len = 0
+		c.Columns[0].Reset(vector.Int)
+		c.Columns[1].Reset(vector.String)
+		c.Columns[2].Reset(vector.Time)
+		for i, number := range window[:n] {
+			status := lakeward.Realized
+			if !m.Members.Contains(number) {
+				status = lakeward.Exited
+				if times[i] < w.forget {
+					m.Exited.Remove(number)
+					continue
+				}
+			}
+			c.Columns[0].AppendInt(int64(number))
+			c.Columns[1].AppendString([]byte(status))
+			c.Columns[2].AppendInt(times[i])
+			c.Len++
+		}
+		if err := w.out.add(&c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// times returns when each profile last changed its state: now for those that change it now.
+func (w *membershipWriter) times(numbers []uint32, members *roaring.Bitmap) ([]int64, error) {
+	out := make([]int64, len(numbers))
+	var known []uint32
+	var places []int
+	for i, n := range numbers {
+		out[i] = w.at
+		was, is := w.old.Members.Contains(n), members.Contains(n)
+		if w.before != nil && was == is && (was || w.old.Exited.Contains(n)) {
+			known, places = append(known, n), append(places, i)
+		}
+	}
+	if len(known) == 0 {
+		return out, nil
+	}
+	before, err := w.before.Times(known)
+	if err != nil {
+		return nil, err
+	}
+	for k, i := range places {
+		out[i] = before[k]
+	}
+	return out, nil
+}

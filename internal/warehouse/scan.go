@@ -1,0 +1,233 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/parquet"
+	"github.com/lakeward/lakeward/internal/vector"
+)
+
+// Profiles is a chunk of profiles in the order of their numbers, with the values of one identity namespace.
+type Profiles struct {
+	vector.Chunk
+	// Values of profile i are strings First[i] to First[i+1]-1 of Values, in stored order; none without a namespace.
+	Values vector.Vector
+	First  []int32
+}
+
+// Scan yields the selected profiles of a snapshot, chunk by chunk, sorted by number: the columns are
+// fields in their order, and namespace, if not "", adds the identity values. A chunk is valid until
+// the next one. Memory does not depend on the number of profiles.
+func (w *Warehouse) Scan(ctx context.Context, s *Snapshot, selection *roaring.Bitmap, fields []lakeward.Leaf, namespace string) iter.Seq2[*Profiles, error] {
+	return func(yield func(*Profiles, error) bool) {
+		sc := &scan{warehouse: w, fields: fields, namespace: namespace}
+		defer sc.close()
+		if err := sc.open(s, selection); err != nil {
+			yield(nil, err)
+			return
+		}
+		for {
+			if err := ctx.Err(); err != nil {
+				yield(nil, err)
+				return
+			}
+			p, err := sc.next()
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if p == nil || !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
+
+type scan struct {
+	warehouse *Warehouse
+	fields    []lakeward.Leaf
+	namespace string
+	files     []*fileScan
+	numbers   roaring.ManyIntIterable // all selected, ascending
+	window    []uint32
+	out       Profiles
+}
+
+// fileScan reads the live rows of one file.
+type fileScan struct {
+	table  *table
+	reader *parquet.Reader
+	rows   rowFinder
+	got    []vector.Vector // of the current window
+	taken  int             // of got, while a window is put together
+	live   *numberIter
+	ids    *identityCursor
+	want   []uint32
+	at     []int64
+}
+
+func (sc *scan) open(s *Snapshot, selection *roaring.Bitmap) error {
+	all := roaring.New()
+	for i, live := range s.live(selection) {
+		if live.IsEmpty() {
+			continue
+		}
+		all.Or(live)
+		f, err := sc.openFile(s.Profiles[i], live)
+		if f != nil {
+			sc.files = append(sc.files, f)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	sc.numbers = all.ManyIterator()
+	sc.window = make([]uint32, vector.MaxRows)
+	sc.out.Columns = make([]vector.Vector, len(sc.fields))
+	return nil
+}
+
+func (sc *scan) openFile(pf ProfileFile, live *roaring.Bitmap) (*fileScan, error) {
+	t, err := sc.warehouse.open(pf.Table)
+	if err != nil {
+		return nil, err
+	}
+	f := &fileScan{table: t, live: newNumberIter(live), rows: newRowFinder(pf.Numbers), got: make([]vector.Vector, len(sc.fields))}
+	paths, kinds := make([]string, len(sc.fields)), make([]vector.Kind, len(sc.fields))
+	for i, l := range sc.fields {
+		paths[i], kinds[i] = l.Path, vector.KindOf(l.Type)
+	}
+	if f.reader, err = t.Reader(paths, kinds); err != nil {
+		return f, sourceError(pf.Table, err)
+	}
+	if sc.namespace != "" {
+		f.ids, err = sc.warehouse.openIdentities(pf.Identities, sc.namespace)
+	}
+	return f, err
+}
+
+func (sc *scan) close() {
+	for _, f := range sc.files {
+		if f.reader != nil {
+			_ = f.reader.Close()
+		}
+		_ = f.table.Close()
+		if f.ids != nil {
+			f.ids.close()
+		}
+	}
+}
+
+// next puts the next window of numbers together; nil at the end.
+func (sc *scan) next() (*Profiles, error) {
+	n := sc.numbers.NextMany(sc.window)
+	if n == 0 {
+		return nil, nil
+	}
+	window := sc.window[:n]
+	last := window[n-1]
+	holders := 0
+	for _, f := range sc.files {
+		f.want, f.at, f.taken = f.live.through(last, f.want[:0]), f.at[:0], 0
+		if len(f.want) == 0 {
+			continue
+		}
+		holders++
+		for _, number := range f.want {
+			f.at = append(f.at, f.rows.row(number))
+		}
+		if err := f.reader.Gather(f.at, f.got); err != nil {
+			return nil, sourceError(f.table.data(), err)
+		}
+	}
+	sc.out.Len, sc.out.Numbers = n, window
+	sc.out.Values.Reset(vector.String)
+	sc.out.First = append(sc.out.First[:0], 0)
+	if err := sc.assemble(window, holders); err != nil {
+		return nil, err
+	}
+	return &sc.out, nil
+}
+
+// assemble merges the files' rows by number. A window that one file holds alone is passed on as it is.
+func (sc *scan) assemble(window []uint32, holders int) error {
+	single := holders == 1
+	for i, l := range sc.fields {
+		sc.out.Columns[i].Reset(vector.KindOf(l.Type))
+	}
+	for _, number := range window {
+		f := sc.holder(number)
+		if f == nil {
+			return fmt.Errorf("scan: no file holds profile %d", number)
+		}
+		if !single {
+			for i := range sc.fields {
+				sc.out.Columns[i].AppendFrom(&f.got[i], f.taken)
+			}
+		}
+		f.taken++
+		if f.ids != nil {
+			if err := f.ids.appendValues(number, &sc.out.Values); err != nil {
+				return err
+			}
+			sc.out.First = append(sc.out.First, int32(sc.out.Values.Len))
+		}
+		if single && f.ids == nil {
+			break
+		}
+	}
+	if single {
+		for _, f := range sc.files {
+			if len(f.want) > 0 {
+				sc.out.Columns, f.got = f.got, sc.out.Columns
+			}
+		}
+	}
+	return nil
+}
+
+func (sc *scan) holder(number uint32) *fileScan {
+	for _, f := range sc.files {
+		if f.taken < len(f.want) && f.want[f.taken] == number {
+			return f
+		}
+	}
+	return nil
+}
+
+func (t *table) data() lakeward.DataFile { return lakeward.DataFile{Path: t.file.Name()} }
+
+// numberIter hands out the numbers of a bitmap in order.
+type numberIter struct{ it roaring.IntPeekable }
+
+func newNumberIter(b *roaring.Bitmap) *numberIter { return &numberIter{b.Iterator()} }
+
+// through appends the numbers up to last.
+func (n *numberIter) through(last uint32, out []uint32) []uint32 {
+	for n.it.HasNext() && n.it.PeekNext() <= last {
+		out = append(out, n.it.Next())
+	}
+	return out
+}
+
+// rowFinder turns ascending numbers into rows of a file: the rank among all its numbers.
+type rowFinder struct {
+	it roaring.IntPeekable
+	at int64
+}
+
+func newRowFinder(numbers *roaring.Bitmap) rowFinder { return rowFinder{it: numbers.Iterator()} }
+
+// row returns the row of number, which the file holds and which is greater than the last one asked for.
+func (r *rowFinder) row(number uint32) int64 {
+	for r.it.PeekNext() < number {
+		r.it.Next()
+		r.at++
+	}
+	return r.at
+}

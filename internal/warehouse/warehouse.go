@@ -1,0 +1,268 @@
+// Package warehouse keeps data at rest: dataset files, the profile store, identities and
+// memberships, all in plain Parquet, in immutable files that rows of a catalog name.
+//
+// It does not decide when something is written or read. The one thing to know: a state of the
+// store is the set of files and bitmaps that the catalog names for one generation; new files are
+// on disk, synced, before the commit that makes them current.
+package warehouse
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/parquet"
+	"github.com/lakeward/lakeward/internal/vector"
+)
+
+// Catalog names the files of every generation. The store implements it.
+type Catalog interface {
+	// Snapshot returns the state at a generation, the newest one for 0.
+	Snapshot(ctx context.Context, sandbox string, generation int64) (lakeward.Snapshot, error)
+	// Commit makes a change current in one transaction and returns its generation. It fails with
+	// kind Conflict if the sandbox is no longer at c.Base.
+	Commit(ctx context.Context, sandbox string, c lakeward.Change) (int64, error)
+	// IdentityChanges lists what changed identities up to a generation, newest first.
+	IdentityChanges(ctx context.Context, sandbox string, generation int64) ([]lakeward.IdentityChange, error)
+}
+
+// Snapshot is a lakeward.Snapshot with its bitmaps decoded.
+type Snapshot struct {
+	Sandbox     string
+	Generation  int64
+	Hash        string
+	NextNumber  uint32
+	Profiles    []ProfileFile
+	Memberships map[lakeward.AudienceID]Membership
+}
+
+// ProfileFile is a lakeward.ProfileFile with its bitmap decoded.
+type ProfileFile struct {
+	Table      lakeward.DataFile
+	Identities lakeward.DataFile
+	Numbers    *roaring.Bitmap // of the rows
+}
+
+// Membership is a lakeward.Membership with its bitmaps decoded.
+type Membership struct {
+	Audience    lakeward.AudienceID
+	Table       lakeward.DataFile
+	Members     *roaring.Bitmap // realized
+	Exited      *roaring.Bitmap
+	EvaluatedAt time.Time
+}
+
+// Warehouse reads and writes the files below a data directory.
+type Warehouse struct {
+	root    *os.Root
+	catalog Catalog
+}
+
+// New returns the warehouse of a data directory. The caller closes root after the last use.
+func New(root *os.Root, catalog Catalog) *Warehouse {
+	return &Warehouse{root: root, catalog: catalog}
+}
+
+// Snapshot returns the state at a generation, the newest one for 0.
+func (w *Warehouse) Snapshot(ctx context.Context, sandbox string, generation int64) (*Snapshot, error) {
+	c, err := w.catalog.Snapshot(ctx, sandbox, generation)
+	if err != nil {
+		return nil, err
+	}
+	s := &Snapshot{Sandbox: c.Sandbox, Generation: c.Generation, Hash: c.Hash, NextNumber: c.NextNumber, Memberships: map[lakeward.AudienceID]Membership{}}
+	for _, f := range c.Profiles {
+		numbers, err := decodeBitmap(f.Numbers)
+		if err != nil {
+			return nil, sourceError(f.Table, err)
+		}
+		s.Profiles = append(s.Profiles, ProfileFile{Table: f.Table, Identities: f.Identities, Numbers: numbers})
+	}
+	for _, m := range c.Memberships {
+		members, err := decodeBitmap(m.Members)
+		if err != nil {
+			return nil, sourceError(m.Table, err)
+		}
+		exited, err := decodeBitmap(m.Exited)
+		if err != nil {
+			return nil, sourceError(m.Table, err)
+		}
+		s.Memberships[m.Audience] = Membership{Audience: m.Audience, Table: m.Table, Members: members, Exited: exited, EvaluatedAt: m.EvaluatedAt}
+	}
+	return s, nil
+}
+
+func decodeBitmap(b lakeward.Bitmap) (*roaring.Bitmap, error) {
+	r := roaring.New()
+	return r, r.UnmarshalBinary(b)
+}
+
+// encodeBitmap returns the bytes of a bitmap; equal sets give equal bytes.
+func encodeBitmap(r *roaring.Bitmap) (lakeward.Bitmap, error) {
+	r.RunOptimize()
+	return r.ToBytes()
+}
+
+// catalogued returns the file with its bitmap encoded.
+func (f ProfileFile) catalogued() (lakeward.ProfileFile, error) {
+	numbers, err := encodeBitmap(f.Numbers)
+	return lakeward.ProfileFile{Table: f.Table, Identities: f.Identities, Numbers: numbers}, err
+}
+
+// catalogued returns the membership with its bitmaps encoded.
+func (m Membership) catalogued() (lakeward.Membership, error) {
+	members, err := encodeBitmap(m.Members)
+	if err != nil {
+		return lakeward.Membership{}, err
+	}
+	exited, err := encodeBitmap(m.Exited)
+	return lakeward.Membership{Audience: m.Audience, Table: m.Table, Members: members, Exited: exited,
+		Count: int64(m.Members.GetCardinality()), EvaluatedAt: m.EvaluatedAt}, err
+}
+
+// All is the bitmap of every profile of the snapshot.
+func (s *Snapshot) All() *roaring.Bitmap {
+	all := roaring.New()
+	for _, f := range s.Profiles {
+		all.Or(f.Numbers)
+	}
+	return all
+}
+
+// live returns, for each file, the selected numbers whose newest row it holds.
+func (s *Snapshot) live(selection *roaring.Bitmap) []*roaring.Bitmap {
+	out := make([]*roaring.Bitmap, len(s.Profiles))
+	newer := roaring.New()
+	for i := len(s.Profiles) - 1; i >= 0; i-- {
+		numbers := s.Profiles[i].Numbers
+		out[i] = roaring.And(selection, numbers)
+		out[i].AndNot(newer)
+		newer.Or(numbers)
+	}
+	return out
+}
+
+// IdentityTimes returns when the identities of each of the numbers last changed.
+func (w *Warehouse) IdentityTimes(ctx context.Context, s *Snapshot, numbers *roaring.Bitmap) (map[uint32]time.Time, error) {
+	changes, err := w.catalog.IdentityChanges(ctx, s.Sandbox, s.Generation)
+	if err != nil {
+		return nil, err
+	}
+	out := map[uint32]time.Time{}
+	for _, c := range changes {
+		changed, err := decodeBitmap(c.Numbers)
+		if err != nil {
+			return nil, fmt.Errorf("read changes of identities: %w", err)
+		}
+		for it := roaring.And(changed, numbers).Iterator(); it.HasNext(); {
+			if n := it.Next(); out[n].IsZero() {
+				out[n] = c.At
+			}
+		}
+	}
+	return out, nil
+}
+
+// tableWriter writes one Parquet file, counting and hashing its bytes.
+type tableWriter struct {
+	*parquet.Writer
+	file *os.File
+	sum  hash.Hash
+	data lakeward.DataFile
+}
+
+func (w *Warehouse) create(name string, columns []parquet.Column) (*tableWriter, error) {
+	if err := w.root.MkdirAll(path.Dir(name), 0o700); err != nil {
+		return nil, fmt.Errorf("create %s: %w", name, err)
+	}
+	f, err := w.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", name, err)
+	}
+	t := &tableWriter{file: f, sum: sha256.New(), data: lakeward.DataFile{Path: name}}
+	t.Writer = parquet.NewWriter(t, columns)
+	return t, nil
+}
+
+// Write takes the bytes of the Parquet writer above.
+func (t *tableWriter) Write(b []byte) (int, error) {
+	n, err := t.file.Write(b)
+	t.sum.Write(b[:n])
+	t.data.Bytes += int64(n)
+	return n, err
+}
+
+// add writes the rows of a chunk.
+func (t *tableWriter) add(c *vector.Chunk) error {
+	t.data.Rows += int64(c.Len)
+	return t.Writer.Write(c)
+}
+
+// finish ends the file and syncs it and its folder, so that a commit may name it.
+func (w *Warehouse) finish(t *tableWriter) (lakeward.DataFile, error) {
+	err := errors.Join(t.Writer.Close(), t.file.Sync(), t.file.Close())
+	if err != nil {
+		return t.data, fmt.Errorf("write %s: %w", t.data.Path, err)
+	}
+	t.data.SHA256 = hex.EncodeToString(t.sum.Sum(nil))
+	dir, err := w.root.Open(path.Dir(t.data.Path))
+	if err != nil {
+		return t.data, err
+	}
+	return t.data, errors.Join(dir.Sync(), dir.Close())
+}
+
+// discard removes files that no commit will name. Errors leave garbage, never damage.
+func (w *Warehouse) discard(files ...lakeward.DataFile) {
+	for _, f := range files {
+		_ = w.root.Remove(f.Path)
+	}
+}
+
+// table is an open Parquet file of the warehouse.
+type table struct {
+	*parquet.File
+	file *os.File
+}
+
+func (w *Warehouse) open(d lakeward.DataFile) (*table, error) {
+	f, err := w.root.Open(d.Path)
+	if err != nil {
+		return nil, sourceError(d, err)
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() != d.Bytes {
+		err = fmt.Errorf("it has %d bytes, not %d", info.Size(), d.Bytes)
+	}
+	var pf *parquet.File
+	if err == nil {
+		pf, err = parquet.Open(f, d.Bytes)
+	}
+	if err == nil && pf.Rows() != d.Rows {
+		err = fmt.Errorf("it has %d rows, not %d", pf.Rows(), d.Rows)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, sourceError(d, err)
+	}
+	return &table{File: pf, file: f}, nil
+}
+
+func (t *table) Close() error { return t.file.Close() }
+
+var _ io.Closer = (*table)(nil)
+
+// sourceError says that data at rest cannot be read; the run that needed it fails.
+func sourceError(d lakeward.DataFile, err error) error {
+	return &lakeward.Error{Kind: lakeward.Internal, Code: lakeward.FailSource,
+		Msg: "the stored file " + d.Path + " is missing or damaged; restore it from a backup", Err: err}
+}

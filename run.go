@@ -1,0 +1,231 @@
+package lakeward
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// RunID identifies a run; it is derived, never drawn (DLV-11).
+type RunID string
+
+// NewRunID derives the id of the run of one flow, item and slot (DLV-11).
+func NewRunID(flow DataflowID, item, slot string) RunID {
+	sum := sha256.Sum256([]byte("lakeward/run/v1\n" + string(flow) + "\n" + item + "\n" + slot))
+	return RunID(formatUUID([16]byte(sum[:16]), 8))
+}
+
+// ScheduledSlot names the slot of a scheduled time, in UTC and whole seconds (DLV-10).
+func ScheduledSlot(t time.Time) string {
+	return "at:" + t.UTC().Truncate(time.Second).Format(time.RFC3339)
+}
+
+// ManualSlot names the slot of an export by hand (DLV-10).
+func ManualSlot(key string) string { return "manual:" + key }
+
+// RunState says who may act on a run (DLV-32).
+type RunState string
+
+// The states.
+const (
+	Queued     RunState = "queued"
+	Running    RunState = "running"
+	Retrying   RunState = "retrying"
+	Cancelling RunState = "cancelling"
+	Blocked    RunState = "blocked"
+	Succeeded  RunState = "succeeded"
+	Failed     RunState = "failed"
+	Cancelled  RunState = "cancelled"
+	Skipped    RunState = "skipped"
+)
+
+// runTransitions is the whole life of a run (DLV-33). A state that is not a key is final.
+func runTransitions() map[RunState][]RunState {
+	return map[RunState][]RunState{
+		Queued:     {Running, Cancelling, Skipped},
+		Running:    {Queued, Retrying, Cancelling, Blocked, Succeeded, Failed, Cancelled, Skipped},
+		Retrying:   {Queued, Cancelling, Failed},
+		Cancelling: {Cancelled, Queued},
+		Blocked:    {Queued, Failed},
+		Failed:     {Queued}, // only when a commit record is found (DLV-81)
+	}
+}
+
+// To returns the state that follows s, or an error if the step is not allowed.
+func (s RunState) To(next RunState) (RunState, error) {
+	if slices.Contains(runTransitions()[s], next) {
+		return next, nil
+	}
+	return s, &Error{Kind: Conflict, Code: "RUN-1001", Msg: fmt.Sprintf("a run that is %s cannot become %s", s, next)}
+}
+
+// Closed reports whether nothing more happens to the run by itself.
+func (s RunState) Closed() bool {
+	return s == Succeeded || s == Failed || s == Cancelled || s == Skipped
+}
+
+// RunPhase is the last durable fact of a run (DLV-32).
+type RunPhase string
+
+// The phases, in order.
+const (
+	PhaseNew        RunPhase = "new"
+	PhasePinned     RunPhase = "pinned"
+	PhasePrepared   RunPhase = "prepared"
+	PhaseCommitting RunPhase = "committing"
+	PhaseCommitted  RunPhase = "committed"
+	PhasePublished  RunPhase = "published"
+	PhaseBooked     RunPhase = "booked"
+)
+
+// AtLeast reports whether p is other or comes after it.
+func (p RunPhase) AtLeast(other RunPhase) bool {
+	order := []RunPhase{PhaseNew, PhasePinned, PhasePrepared, PhaseCommitting, PhaseCommitted, PhasePublished, PhaseBooked}
+	return slices.Index(order, p) >= slices.Index(order, other)
+}
+
+// Cause is why a run failed or waits: a code of MON-16 or DLV-34, a text with the fix, the other side's request id.
+type Cause struct {
+	Code      string `json:"code"`
+	Message   string `json:"message"`
+	RequestID string `json:"requestId,omitempty"`
+}
+
+// The cause codes of runs (MON-16, DLV-34).
+const (
+	FailAuth      = "DEST-FAIL-AUTH"
+	FailForbidden = "DEST-FAIL-FORBIDDEN"
+	FailNotFound  = "DEST-FAIL-NOTFOUND"
+	FailNetwork   = "DEST-FAIL-NETWORK"
+	FailThrottled = "DEST-FAIL-THROTTLED"
+	FailQuota     = "DEST-FAIL-QUOTA"
+	FailSource    = "DEST-FAIL-SOURCE"
+	FailInternal  = "DEST-FAIL-INTERNAL"
+	FailConflict  = "DEST-FAIL-CONFLICT"
+	FailIntegrity = "DEST-FAIL-INTEGRITY"
+	FailRow       = "DEST-FAIL-ROW"
+	FailLost      = "DEST-FAIL-LOST"
+	FailTimeline  = "DEST-FAIL-TIMELINE"
+)
+
+// Counts are the books of a run, in profiles except Rows (MON-08).
+type Counts struct {
+	Received          int64 `json:"received"`  // members at the pinned generation
+	Activated         int64 `json:"activated"` // profiles written
+	Rows              int64 `json:"rows"`
+	ExcludedMandatory int64 `json:"excludedMandatory"`
+	ExcludedIdentity  int64 `json:"excludedIdentity"`
+	ExcludedConsent   int64 `json:"excludedConsent"`
+	Failed            int64 `json:"failed"`
+	Deduplicated      int64 `json:"deduplicated"`
+}
+
+// Excluded is the number of profiles left out for missing values or consent.
+func (c Counts) Excluded() int64 { return c.ExcludedMandatory + c.ExcludedIdentity + c.ExcludedConsent }
+
+// Balance fails if the books do not balance (INV-15). expectedRows is the number of values of the
+// mapped namespace over the written profiles, one a profile if none is mapped.
+func (c Counts) Balance(expectedRows int64) error {
+	if c.Received != c.Activated+c.Excluded()+c.Failed+c.Deduplicated {
+		return &Error{Kind: Internal, Code: FailInternal, Msg: fmt.Sprintf("the books do not balance: %d profiles received, but %d written + %d excluded + %d failed + %d deduplicated",
+			c.Received, c.Activated, c.Excluded(), c.Failed, c.Deduplicated)}
+	}
+	if c.Rows != expectedRows {
+		return &Error{Kind: Internal, Code: FailInternal, Msg: fmt.Sprintf("the books do not balance: %d rows written, %d expected", c.Rows, expectedRows)}
+	}
+	return nil
+}
+
+// Warnings counts, by code, what was written although it will surprise somebody (MON-16).
+type Warnings map[string]int64
+
+// WarnDelimiter counts values that hold the delimiter or a line break with no quote character to protect them (FMT-12).
+const WarnDelimiter = "DEST-WARN-DELIM"
+
+// File is one exported file (DLV-20). Paths are relative to the container.
+type File struct {
+	Index  int    `json:"file"`
+	Staged string `json:"staged"`
+	Path   string `json:"final"`
+	Rows   int64  `json:"rows"`
+	Bytes  int64  `json:"size"`
+	CRC64  string `json:"crc64"`  // of the stored bytes, 16 hex digits
+	SHA256 string `json:"sha256"` // of the stored bytes, hex
+	ETag   string `json:"etag"`
+	// Recipients are the fingerprints of the keys that the file is encrypted to.
+	Recipients []string `json:"recipients"`
+	// State is how far the file is: staged, published, superseded or consumed (DLV-62, DLV-65).
+	State FileState `json:"-"`
+}
+
+// FileState is how far one file of a run is.
+type FileState string
+
+// The states of a file.
+const (
+	FileStaged     FileState = "staged"
+	FilePublished  FileState = "published"
+	FileSuperseded FileState = "superseded"
+	FileConsumed   FileState = "consumed"
+)
+
+// Run is one execution of one item for one slot (OBJ-06).
+type Run struct {
+	ID             RunID      `json:"id"`
+	Sandbox        string     `json:"sandbox"`
+	DataflowID     DataflowID `json:"dataflowId"`
+	Item           string     `json:"item"` // the audience id
+	Slot           string     `json:"slot"`
+	State          RunState   `json:"state"`
+	Phase          RunPhase   `json:"phase"`
+	Attempt        int        `json:"attempt"`
+	Nonce          string     `json:"-"`
+	Rev            int        `json:"rev"`
+	FromGeneration *int64     `json:"fromGeneration"` // nil for a full run
+	ToGeneration   int64      `json:"toGeneration"`
+	ScheduledAt    time.Time  `json:"scheduledAt"`
+	GeneratedAt    *time.Time `json:"generatedAt,omitempty"`
+	NotBefore      *time.Time `json:"notBefore,omitempty"`
+	CreatedAt      time.Time  `json:"createdAt"`
+	StartedAt      *time.Time `json:"startedAt,omitempty"`
+	EndedAt        *time.Time `json:"endedAt,omitempty"`
+	Cause          *Cause     `json:"cause,omitempty"`
+	Counts         Counts     `json:"counts"`
+	Warnings       Warnings   `json:"warnings,omitempty"`
+	Manifest       string     `json:"manifest,omitempty"` // path in the container
+	Files          []File     `json:"files"`
+	Owed           bool       `json:"tombstoneOwed,omitempty"` // failed, not yet closed at the destination (DLV-83)
+	Plan           *Plan      `json:"-"`
+}
+
+// Plan is the configuration that a run pinned: later edits apply to later runs (S0, P).
+type Plan struct {
+	Dataflow    Dataflow    `json:"dataflow"`
+	Destination Destination `json:"destination"`
+	Location    string      `json:"url"`
+	Audience    Audience    `json:"audience"`
+	Folder      string      `json:"folder"` // resolved
+	Stem        string      `json:"stem"`   // of the file names
+	Hash        string      `json:"generationHash"`
+}
+
+// FilePath is the final path of part k of the run.
+func (p Plan) FilePath(k int) string {
+	return join(p.Folder, PartName(p.Stem, k, p.Destination.Extension()))
+}
+
+// ManifestPath is the final path of the run's manifest, "" if there is none (DLV-18).
+func (p Plan) ManifestPath(run RunID) string {
+	if !p.Destination.Manifest {
+		return ""
+	}
+	return join(p.Folder, ManifestName(p.Dataflow.ID, run))
+}
+
+func join(folder, name string) string {
+	if folder == "" {
+		return name
+	}
+	return folder + "/" + name
+}
