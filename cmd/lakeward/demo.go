@@ -405,7 +405,7 @@ func (d *demo) printCommands(w io.Writer) error {
 	lines := []string{
 		"export LAKEWARD_DATA=" + quoteShell(dir),
 		fmt.Sprintf("lakeward demo data --profiles %d --out customers.csv --schema customer.json --import autumn.csv", d.profiles),
-		"lakeward lake serve &   # goes on in the background; stop it with: kill $!",
+		"lakeward lake serve & LAKE=$!   # goes on in the background; stop it with: kill $LAKE",
 		`until lakeward lake env >/dev/null 2>&1; do sleep 0.1; done`,
 		"lakeward namespace create " + sample.Namespace + " --name 'Customer number' --type 'Cross-Device ID'",
 		"lakeward schema create " + demoSchema + " --file customer.json",

@@ -63,6 +63,7 @@ func (e *Engine) CreateDataflow(ctx context.Context, d lakeward.Dataflow, destin
 	if err := e.CheckDataflow(ctx, &d); err != nil {
 		return d, err
 	}
+	defer e.nudge()
 	return d, e.store.CreateDataflow(ctx, d, at)
 }
 
@@ -84,6 +85,7 @@ func (e *Engine) RunDataflow(ctx context.Context, sandbox, ref string, audiences
 			return nil, err
 		}
 	}
+	defer e.nudge()
 	for _, it := range items {
 		slot := lakeward.ManualSlot(lakeward.NewNonce())
 		r, err := e.store.QueueRun(ctx, newRun(d, string(it.AudienceID), slot, at, at))

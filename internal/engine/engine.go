@@ -38,6 +38,7 @@ type Engine struct {
 	warehouse *warehouse.Warehouse
 	cfg       Config
 	log       *slog.Logger
+	news      chan struct{} // wakes the scheduler
 
 	mu      sync.Mutex
 	clients map[lakeward.AccountID]cachedClient
@@ -51,11 +52,13 @@ func New(cfg Config) *Engine {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{store: cfg.Store, warehouse: cfg.Warehouse, cfg: cfg, log: cfg.Log, clients: map[lakeward.AccountID]cachedClient{}}
+	return &Engine{store: cfg.Store, warehouse: cfg.Warehouse, cfg: cfg, log: cfg.Log, news: make(chan struct{}, 1), clients: map[lakeward.AccountID]cachedClient{}}
 }
 
 // Close ends the connections to the lakes.
-func (e *Engine) Close() {
+func (e *Engine) Close() { e.closeIdle() }
+
+func (e *Engine) closeIdle() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, c := range e.clients {

@@ -15,7 +15,6 @@ import (
 )
 
 const (
-	pollEvery   = time.Second
 	maxBackoff  = 15 * time.Minute
 	firstWait   = 15 * time.Second
 	closeWithin = 30 * time.Second

@@ -10,6 +10,12 @@ import (
 	"github.com/lakeward/lakeward/internal/store"
 )
 
+const (
+	tickEvery = time.Second
+	// lookEvery is how often the database is asked although nothing is known to be due.
+	lookEvery = time.Minute
+)
+
 // maxMissed bounds the rows that one tick writes for slots that were missed.
 const maxMissed = 1000
 
@@ -22,26 +28,70 @@ func (e *Engine) Serve(ctx context.Context) error {
 		e.log.InfoContext(ctx, "runs taken over", "runs", n)
 	}
 	var workers sync.WaitGroup
-	for range e.cfg.Workers {
-		workers.Go(func() {
-			for {
-				if err := e.worker(ctx); err != nil && ctx.Err() == nil {
-					e.log.ErrorContext(ctx, "claim failed", "err", err)
-				}
-				if !sleep(ctx, pollEvery) {
-					return
-				}
-			}
-		})
-	}
 	defer workers.Wait()
+	work := make(chan struct{}, e.cfg.Workers)
+	for range e.cfg.Workers {
+		workers.Go(func() { e.workLoop(ctx, work) })
+	}
+	var due, looked time.Time // the next thing to do, and when that was last read
 	for {
-		if err := errors.Join(e.Tick(ctx, now()), e.store.ResumeRuns(ctx, now())); err != nil && ctx.Err() == nil {
-			e.log.ErrorContext(ctx, "tick failed", "err", err)
+		at := now()
+		if e.nudged() || at.Sub(looked) >= lookEvery || !due.IsZero() && !at.Before(due) {
+			looked = at
+			var err error
+			due, err = e.step(ctx, at, work)
+			if err != nil && ctx.Err() == nil {
+				e.log.ErrorContext(ctx, "tick failed", "err", err)
+			}
 		}
-		if !sleep(ctx, pollEvery) {
+		if !sleep(ctx, tickEvery) {
 			return nil
 		}
+	}
+}
+
+// step queues what is due, wakes the workers and returns when the next thing is.
+func (e *Engine) step(ctx context.Context, at time.Time, work chan<- struct{}) (time.Time, error) {
+	err := errors.Join(e.Tick(ctx, at), e.store.ResumeRuns(ctx, at))
+	for range e.cfg.Workers {
+		select {
+		case work <- struct{}{}:
+		default:
+		}
+	}
+	due, derr := e.store.NextDue(ctx)
+	return due, errors.Join(err, derr)
+}
+
+// workLoop executes runs whenever it is woken.
+func (e *Engine) workLoop(ctx context.Context, work <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-work:
+		}
+		if err := e.worker(ctx); err != nil && ctx.Err() == nil {
+			e.log.ErrorContext(ctx, "claim failed", "err", err)
+		}
+		e.closeIdle() // the next slot may be hours away; firewalls forget idle connections silently
+	}
+}
+
+// nudge tells the scheduler that there is something new.
+func (e *Engine) nudge() {
+	select {
+	case e.news <- struct{}{}:
+	default:
+	}
+}
+
+func (e *Engine) nudged() bool {
+	select {
+	case <-e.news:
+		return true
+	default:
+		return false
 	}
 }
 

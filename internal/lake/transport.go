@@ -24,6 +24,9 @@ type Endpoint struct {
 type Network struct {
 	AllowPrivate []netip.Prefix // RFC 1918 and fc00::/7 networks that the operator lists (C9)
 	CA           []byte         // PEM of further authorities, for an intercepting proxy
+	// OneRequest closes each connection after its request. Tests with virtual time need it: time stands
+	// still there while a connection is open.
+	OneRequest bool
 }
 
 const (
@@ -54,6 +57,7 @@ func newTransport(cfg Config) (*http.Transport, error) {
 		ResponseHeaderTimeout:  headerTimeout,
 		MaxResponseHeaderBytes: maxHeader,
 		DisableCompression:     true,
+		DisableKeepAlives:      cfg.Network.OneRequest,
 		WriteBufferSize:        64 << 10,
 	}, nil
 }

@@ -380,3 +380,14 @@ func (s *Store) LastGenerated(ctx context.Context, flow lakeward.DataflowID, ite
 	}
 	return fromMillis(at.Int64), nil
 }
+
+// NextDue is when the next slot falls due or the next run may be worked on; the zero time if nothing is planned.
+func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
+	var at sql.NullInt64
+	err := s.read.QueryRowContext(ctx, `SELECT min(at) FROM (SELECT min(next_at) AS at FROM flow_item
+		UNION ALL SELECT min(coalesce(not_before, created_at)) FROM run WHERE state IN ('queued', 'retrying', 'blocked')) AS due`).Scan(&at)
+	if err != nil || !at.Valid {
+		return time.Time{}, err
+	}
+	return fromMillis(at.Int64), nil
+}

@@ -33,6 +33,8 @@ func Run(ctx context.Context, d *deliver.Lake, r lakeward.Run) (lakeward.Verific
 		return v.out, nil
 	case err != nil:
 		return v.out, err
+	case rec == nil && r.State != lakeward.Succeeded:
+		return v.out, nil // never committed, never reported as delivered
 	case rec == nil:
 		v.problem(slot, "there is no slot record; a delivery cannot be proven without it")
 		return v.out, nil
