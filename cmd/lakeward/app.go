@@ -63,7 +63,7 @@ func (a *app) withData(ctx context.Context, create bool, fn func(d *directory) e
 
 // commandRetry is how long a command that a person waits for repeats a request.
 func commandRetry() lake.Retry {
-	return lake.Retry{Window: 20 * time.Second, Base: 200 * time.Millisecond}
+	return lake.Retry{Window: 10 * time.Second, Base: 200 * time.Millisecond, Cap: 2 * time.Second}
 }
 
 func (a *app) open(ctx context.Context, opt openOptions) (*directory, error) {

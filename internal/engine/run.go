@@ -18,6 +18,7 @@ const (
 	maxBackoff  = 15 * time.Minute
 	firstWait   = 15 * time.Second
 	closeWithin = 30 * time.Second
+	cleanWithin = 3 * time.Second // what cannot be removed at once stays for the next run
 )
 
 // Work executes the queued runs that are due, several at a time, until none is left or the context ends.
@@ -148,6 +149,8 @@ func (e *Engine) closeFailed(ctx context.Context, r *lakeward.Run, cause *lakewa
 // could appear there, since its attempt is over; it needs none.
 func (e *Engine) tombstone(ctx context.Context, d *deliver.Lake, r *lakeward.Run, reason string) (*deliver.Record, error) {
 	if !r.Phase.AtLeast(lakeward.PhaseCommitting) {
+		ctx, cancel := context.WithTimeout(ctx, cleanWithin)
+		defer cancel()
 		return nil, d.Clean(ctx, r)
 	}
 	rec, err := d.Close(ctx, r, reason)
