@@ -7,8 +7,6 @@
 package parquet
 
 import (
-	"strings"
-
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/vector"
 )
@@ -24,14 +22,6 @@ type Column struct {
 // ColumnOf describes the column that holds a field.
 func ColumnOf(l lakeward.Leaf) Column {
 	return Column{Path: l.Path, Kind: vector.KindOf(l.Type), Int32: l.Type == lakeward.TypeInteger}
-}
-
-// maxDefinition is the definition level of a present value: one for each optional node on the path.
-func (c Column) maxDefinition() int {
-	if c.Required {
-		return 0
-	}
-	return strings.Count(c.Path, ".") + 1
 }
 
 const (
