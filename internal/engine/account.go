@@ -93,7 +93,7 @@ func (e *Engine) newClient(a lakeward.Account, retry lake.Retry) (*lake.Client, 
 		return nil, err
 	}
 	return lake.New(lake.Config{Location: location, Tenant: a.Tenant, ClientID: a.ClientID, Key: a.Key, Endpoints: e.cfg.Endpoints,
-		Network: e.cfg.Network, Version: e.cfg.Version, Retry: retry})
+		Network: e.cfg.Network, Version: e.cfg.Version, Retry: retry, Block: e.cfg.Block})
 }
 
 // client returns the client of a stored account; runs of one account share it, and with it the limit of requests in flight.

@@ -29,6 +29,7 @@ type Config struct {
 	// fails; 0 fails it at once, for commands that somebody waits for.
 	Retry       lake.Retry
 	RetryWindow time.Duration
+	Block       int // size of the first blocks of an upload in bytes; 0 means the client's
 	Workers     int // runs at the same time; 0 means 2
 }
 

@@ -7,6 +7,7 @@
 package lake
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -34,6 +35,7 @@ type Config struct {
 	Network   Network
 	Version   string // of the program, for the user agent
 	Retry     Retry
+	Block     int // size of the first blocks of an upload in bytes; 0 means 8 MiB
 }
 
 // Client talks to one container. It is safe for concurrent use.
@@ -44,6 +46,7 @@ type Client struct {
 	agent    string
 	retry    Retry
 	limit    *limiter
+	block    int
 }
 
 // New returns a client. It dials nothing.
@@ -53,7 +56,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	hc := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	c := &Client{location: cfg.Location, http: hc, agent: "lakeward/" + cfg.Version, retry: cfg.Retry.withDefaults(), limit: newLimiter(maxInFlight)}
+	c := &Client{location: cfg.Location, http: hc, agent: "lakeward/" + cfg.Version, retry: cfg.Retry.withDefaults(), limit: newLimiter(maxInFlight), block: cmp.Or(cfg.Block, firstBlock)}
 	c.tokens = newTokens(cfg, hc)
 	return c, nil
 }

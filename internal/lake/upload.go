@@ -104,14 +104,14 @@ type upload struct {
 	err error
 }
 
-// blockSize is the size of block i: 8 MiB, doubled every 2,000 blocks, at most 100 MiB (ADL-66).
-func blockSize(i int) int { return min(firstBlock<<min(i/doubleEvery, 8), lastBlock) }
+// blockSize is the size of block i: that of the first ones, doubled every 2,000 blocks, at most 100 MiB (ADL-66).
+func blockSize(first, i int) int { return min(first<<min(i/doubleEvery, 8), lastBlock) }
 
 // Write fills blocks. It fails once a worker has failed.
 func (u *upload) Write(p []byte) (int, error) {
 	done := 0
 	for done < len(p) {
-		size := blockSize(u.count)
+		size := blockSize(u.client.block, u.count)
 		if u.open == nil {
 			select {
 			case u.open = <-u.free:

@@ -11,9 +11,10 @@ import (
 
 // Fault is something that goes wrong on demand: on the n-th request that matches (ADL-118).
 type Fault struct {
-	Op    string // operation of the request; "" matches any
-	Path  string // substring of its path; "" matches any
-	Nth   int    // 1 is the first match; 0 is every match
+	Op    string           // operation of the request; "" matches any
+	Path  string           // substring of its path; "" matches any
+	Match func(Entry) bool // further condition; nil matches any
+	Nth   int              // 1 is the first match; 0 is every match
 	Do    Effect
 	Code  int           // status of Status and StatusAfter
 	Error string        // error code beside it
@@ -67,11 +68,11 @@ func (s *Server) Arm(f Fault) (disarm func() int) {
 	}
 }
 
-func (t *faultTable) match(op, path string) *Fault {
+func (t *faultTable) match(e Entry) *Fault {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, a := range t.faults {
-		if a.Op != "" && a.Op != op || !strings.Contains(path, a.Path) {
+		if a.Op != "" && a.Op != e.Op || !strings.Contains(e.Path, a.Path) || a.Match != nil && !a.Match(e) {
 			continue
 		}
 		a.seen++
@@ -86,7 +87,7 @@ func (t *faultTable) match(op, path string) *Fault {
 // around serves a request with the fault that matches it, if any.
 func (t *faultTable) around(w http.ResponseWriter, r *http.Request, e *Entry, serve http.HandlerFunc) {
 	rec := &recorder{ResponseWriter: w, entry: e}
-	f := t.match(e.Op, e.Path)
+	f := t.match(*e)
 	if f == nil {
 		serve(rec, r)
 		return
