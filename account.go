@@ -199,8 +199,7 @@ func (a *Account) Validate() error {
 	checkName(&errs, a.Name)
 	checkText(&errs, "/description", a.Description)
 	if _, err := ParseLocation(a.URL); err != nil {
-		e := err.(*Error)
-		errs.add("/url", e.Code, "%s", e.Msg)
+		errs.adopt("/url", err)
 	}
 	a.Tenant = normalGUID(a.Tenant)
 	a.ClientID = normalGUID(a.ClientID)

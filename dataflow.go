@@ -65,8 +65,7 @@ func (d Dataflow) CheckNames(dest Destination) error {
 	for i, it := range d.Items {
 		v := NameValues{AudienceID: string(it.AudienceID), DataflowID: string(d.ID), DataflowName: d.Name, Sandbox: d.Sandbox}
 		if err := ValidateFileName(it.FileName, dest.Extension(), v); err != nil {
-			e := err.(*Error)
-			errs.add(fmt.Sprintf("/audiences/%d/filenameTemplate", i), e.Code, "%s", e.Msg)
+			errs.adopt(fmt.Sprintf("/audiences/%d/filenameTemplate", i), err)
 		}
 	}
 	return errs.err("the dataflow")

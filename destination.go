@@ -87,8 +87,7 @@ func (d *Destination) Validate() error {
 	checkText(&errs, "/description", d.Description)
 	folder, err := ParseFolder(d.Folder)
 	if err != nil {
-		e := err.(*Error)
-		errs.add("/path", e.Code, "%s", e.Msg)
+		errs.adopt("/path", err)
 	}
 	d.Folder = folder
 	if d.FileType != CSV {

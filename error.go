@@ -106,6 +106,13 @@ func (f *fieldErrors) add(pointer, code, format string, args ...any) {
 	*f = append(*f, FieldError{Pointer: pointer, Code: code, Msg: fmt.Sprintf(format, args...)})
 }
 
+// adopt adds what a check of one input said.
+func (f *fieldErrors) adopt(pointer string, err error) {
+	if e, ok := errors.AsType[*Error](err); ok {
+		f.add(pointer, e.Code, "%s", e.Msg)
+	}
+}
+
 func (f *fieldErrors) hint(hint string) { (*f)[len(*f)-1].Hint = hint }
 
 // err returns nil if nothing is wrong. The code of the whole is that of the first field.

@@ -83,7 +83,7 @@ func (v *verification) check(rec *deliver.Record) error {
 		v.problem("", "the files have %d rows, the counts say %d", rows, rec.Counts.Rows)
 	}
 	if err := rec.Counts.Balance(rec.Counts.Rows); err != nil {
-		v.problem("", "%s", err.(*lakeward.Error).Msg)
+		v.problem("", "%s", lakeward.CodeOf(err)+": the books do not balance")
 	}
 	return v.manifest(rec)
 }

@@ -11,15 +11,17 @@ import (
 
 // Fault is something that goes wrong on demand: on the n-th request that matches (ADL-118).
 type Fault struct {
-	Op    string           // operation of the request; "" matches any
-	Path  string           // substring of its path; "" matches any
-	Match func(Entry) bool // further condition; nil matches any
-	Nth   int              // 1 is the first match; 0 is every match
-	Do    Effect
-	Code  int           // status of Status and StatusAfter
-	Error string        // error code beside it
-	After string        // Retry-After
-	Delay time.Duration // of Delay and Hang
+	Op     string           // operation of the request; "" matches any
+	Path   string           // substring of its path; "" matches any
+	Match  func(Entry) bool // further condition; nil matches any
+	Nth    int              // 1 is the first match; 0 is every match
+	Do     Effect
+	Code   int             // status of Status and StatusAfter
+	Error  string          // error code beside it
+	After  string          // Retry-After
+	Until  <-chan struct{} // of Hold
+	Struck func()          // called when the fault strikes; nil is nothing
+	Delay  time.Duration   // of Delay and Hang
 }
 
 // Effect is what a fault does.
@@ -33,6 +35,7 @@ const (
 	DropAfter     Effect = "drop-after"     // does it, then cuts the connection
 	Hang          Effect = "hang"           // does nothing for Delay, then cuts the connection
 	Delayed       Effect = "delay"          // waits, then goes on
+	Hold          Effect = "hold"           // waits for Until, then goes on, also when the client has gone
 	FlipBit       Effect = "flip-bit"       // damages one bit of the request's body
 	CutAnswer     Effect = "cut-answer"     // sends half of the answer's headers' body, then cuts
 	GarbageAnswer Effect = "garbage-answer" // does it, then answers something else
@@ -93,7 +96,13 @@ func (t *faultTable) around(w http.ResponseWriter, r *http.Request, e *Entry, se
 		return
 	}
 	e.Fault = string(f.Do)
+	if f.Struck != nil {
+		f.Struck()
+	}
 	switch f.Do {
+	case Hold:
+		<-f.Until
+		serve(rec, r)
 	case Status:
 		f.answer(rec, r)
 	case StatusAfter:
