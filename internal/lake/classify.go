@@ -162,7 +162,7 @@ func accountTenant(res *http.Response) string {
 }
 
 // classifyTransport maps errors that came instead of an answer.
-func classifyTransport(err error) error {
+func classifyTransport(err error) *lakeward.Error {
 	e := &lakeward.Error{Kind: lakeward.Unavailable, Code: lakeward.FailNetwork, Msg: "the storage cannot be reached", Err: err}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
 		e.Kind, e.Code, e.Msg = lakeward.NotFound, "CONN-2001", "there is no storage account of that name: DNS does not know its host"
@@ -190,7 +190,7 @@ func issuer(e *tls.CertificateVerificationError) string {
 func classifyToken(err error) error {
 	failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
 	if !ok || failed.RawResponse == nil {
-		e := classifyTransport(err).(*lakeward.Error)
+		e := classifyTransport(err)
 		if e.Code == "CONN-2001" {
 			e.Msg = "the identity provider's host cannot be found"
 		}

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -242,7 +243,7 @@ func (s *Server) createFilesystem(q *request) (*answer, *apiError) {
 		return nil, refuse("InvalidResourceName")
 	}
 	if err := s.CreateContainer(q.account, q.container); err != nil {
-		if e, ok := err.(*apiError); ok {
+		if e, ok := errors.AsType[*apiError](err); ok {
 			return nil, e
 		}
 		return nil, diskError(err)
