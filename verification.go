@@ -34,4 +34,7 @@ type Check struct {
 	Code   string `json:"code,omitempty"`
 	Detail string `json:"detail"`
 	Fix    string `json:"fix,omitempty"`
+	// Basis is what the meaning of the answer rests on: "recorded" from the real service, "documented" by its
+	// vendor, or "assumed" until a real account proves it.
+	Basis string `json:"basis,omitempty"`
 }

@@ -336,7 +336,7 @@ func (d *demo) makeDataflow(ctx context.Context, dir *directory) error {
 		return err
 	} else if none {
 		dest := lakeward.Destination{Sandbox: lakeward.DefaultSandbox, Name: demoDestination, Folder: demoFolder, FileType: lakeward.CSV, Compression: lakeward.Gzip, CSV: lakeward.DefaultCSV(), Manifest: true}
-		if _, err := dir.engine.CreateDestination(ctx, dest, demoAccount); err != nil {
+		if _, err := dir.engine.CreateDestination(ctx, dest, demoAccount, false); err != nil {
 			return err
 		}
 	}

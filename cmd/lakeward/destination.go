@@ -41,6 +41,7 @@ func (a *app) readDocument(name string, v any) error {
 func destinationCreate(a *app) *cobra.Command {
 	d := lakeward.Destination{FileType: lakeward.CSV, Compression: lakeward.Gzip, CSV: lakeward.DefaultCSV()}
 	var account, file, fileType, compression string
+	var untested bool
 	c := &cobra.Command{Use: "create NAME --account ACCOUNT --path FOLDER", Short: "Create a destination", Args: exactly("NAME"), RunE: func(c *cobra.Command, args []string) error {
 		if file != "" {
 			if err := a.readDocument(file, &d); err != nil {
@@ -63,7 +64,7 @@ func destinationCreate(a *app) *cobra.Command {
 		}
 		d.Name, d.Sandbox = args[0], a.settings.sandbox
 		return a.withData(c.Context(), true, func(dir *directory) error {
-			created, err := dir.engine.CreateDestination(c.Context(), d, account)
+			created, err := dir.engine.CreateDestination(c.Context(), d, account, untested)
 			if err != nil {
 				return err
 			}
@@ -84,6 +85,7 @@ func destinationCreate(a *app) *cobra.Command {
 	f.StringVar(&d.CSV.Empty, "empty", d.CSV.Empty, `what an empty value is written as: null, "" or nothing`)
 	f.StringVar(&d.CSV.Null, "null", d.CSV.Null, `what a null is written as: null, "" or nothing`)
 	f.BoolVar(&d.Manifest, "manifest", false, "write a manifest beside the files")
+	f.BoolVar(&untested, "untested", false, "store without trying to write into the folder")
 	f.Int64Var(&d.RowsPerFile, "rows-per-file", 0, "cut files earlier than at 5,000,000 rows")
 	return c
 }

@@ -138,7 +138,7 @@ func newRoot(a *app) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	a.settings.register(root, a.env.getenv)
-	root.AddCommand(demoCommand(a), serveCommand(a), lakeCommand(a), accountCommand(a), destinationCommand(a), dataflowCommand(a), audienceCommand(a),
+	root.AddCommand(demoCommand(a), doctorCommand(a), serveCommand(a), lakeCommand(a), accountCommand(a), destinationCommand(a), dataflowCommand(a), audienceCommand(a),
 		datasetCommand(a), schemaCommand(a), namespaceCommand(a), runCommand(a), versionCommand(a))
 	return root
 }

@@ -3,7 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
-	"time"
+	"fmt"
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/lake"
@@ -57,34 +57,74 @@ func (e *Engine) TestAccount(ctx context.Context, sandbox, ref string) (lakeward
 	return a, checks, errors.Join(err, e.store.UpdateAccount(ctx, a))
 }
 
-// connect obtains a token and looks at the container. 403 there is no failure: rights may cover a folder only (ADL-80).
+// connect runs the doctor's checks at the root of the container. Rights on one folder only are no
+// failure there: the destination's folder is tested when it is made (ADL-80).
 func (e *Engine) connect(ctx context.Context, a lakeward.Account) ([]lakeward.Check, error) {
-	client, err := e.newClient(a, lake.Interactive())
+	return e.examine(ctx, a, lake.Probe{Root: true}, nil)
+}
+
+// examine collects the doctor's checks; tell, if not nil, hears each as it is done.
+func (e *Engine) examine(ctx context.Context, a lakeward.Account, p lake.Probe, tell func(lakeward.Check)) ([]lakeward.Check, error) {
+	location, err := lakeward.ParseLocation(a.URL)
 	if err != nil {
 		return nil, err
 	}
-	defer client.Close()
-	started := time.Now()
-	fs, err := client.Filesystem(ctx)
-	ms := time.Since(started).Milliseconds()
-	signedIn := lakeward.Check{ID: "DOC-05", Name: "token", OK: true, Millis: ms, Detail: "the identity provider accepts tenant, application and key"}
-	looked := lakeward.Check{ID: "DOC-06", Name: "container", OK: true, Millis: ms, Detail: "the container exists"}
-	failed, _ := errors.AsType[*lakeward.Error](err)
-	switch {
-	case err == nil && !fs.Hierarchical:
-		return []lakeward.Check{signedIn}, &lakeward.Error{Kind: lakeward.Invalid, Code: "CONN-2011",
-			Msg: "the account has no hierarchical namespace; this version needs one, since files are published by rename"}
-	case err == nil:
-		return []lakeward.Check{signedIn, looked}, nil
-	case failed != nil && lake.RunCode(err) == lakeward.FailForbidden && failed.Code != "CONN-2111":
-		looked.Code, looked.Detail = failed.Code, "connected, folder not yet tested: the container's root may not be read"
-		return []lakeward.Check{signedIn, looked}, nil
-	case failed != nil && (lake.RunCode(err) == lakeward.FailAuth || failed.Code == "CONN-2103"):
-		signedIn.OK, signedIn.Code, signedIn.Detail = false, failed.Code, failed.Msg
-		return []lakeward.Check{signedIn}, err
+	checks := []lakeward.Check{{ID: "DOC-01", Name: "fields", OK: true, Detail: fmt.Sprintf("container %s, account %s, cloud %s", location.Container, location.Account, location.Suffix)}}
+	if tell != nil {
+		tell(checks[0])
 	}
-	looked.OK, looked.Code, looked.Detail = false, lakeward.CodeOf(err), lakeward.Message(err)
-	return []lakeward.Check{looked}, err
+	err = lake.Doctor(ctx, e.lakeConfig(a, location, lake.Interactive()), p, func(c lakeward.Check) {
+		checks = append(checks, c)
+		if tell != nil {
+			tell(c)
+		}
+	})
+	return checks, err
+}
+
+// Examination says what the doctor looks at: a stored account, the folder of a destination, or credentials
+// that are not stored.
+type Examination struct {
+	Sandbox         string
+	Account         string           // name or id
+	Destination     string           // name or id; its folder is probed
+	Fields          lakeward.Account // if neither is named
+	Folder          string           // probed with Fields
+	CreateContainer bool
+}
+
+// Doctor tries everything that a delivery needs and tells each check as it is done (DOC-01 to DOC-13).
+func (e *Engine) Doctor(ctx context.Context, x Examination, tell func(lakeward.Check)) ([]lakeward.Check, error) {
+	a, p := x.Fields, lake.Probe{Folder: x.Folder, Root: x.Destination == "" && x.Folder == "", CreateContainer: x.CreateContainer}
+	if x.Destination != "" {
+		d, err := e.store.Destination(ctx, x.Sandbox, x.Destination)
+		if err != nil {
+			return nil, err
+		}
+		x.Account, p.Folder = string(d.AccountID), lakeward.FolderBase(d.Folder)
+	}
+	if x.Account == "" {
+		if a.Name == "" {
+			a.Name = "unnamed"
+		}
+		if err := a.Validate(); err != nil {
+			return nil, err
+		}
+		return e.examine(ctx, a, p, tell)
+	}
+	a, err := e.store.Account(ctx, x.Sandbox, x.Account)
+	if err != nil {
+		return nil, err
+	}
+	if a.Key, err = e.store.AccountKey(ctx, a); err != nil {
+		return nil, err
+	}
+	return e.examine(ctx, a, p, tell)
+}
+
+func (e *Engine) lakeConfig(a lakeward.Account, at lakeward.Location, retry lake.Retry) lake.Config {
+	return lake.Config{Location: at, Tenant: a.Tenant, ClientID: a.ClientID, Key: a.Key, Endpoints: e.cfg.Endpoints, Network: e.cfg.Network,
+		Version: e.cfg.Version, Retry: retry, Block: e.cfg.Block}
 }
 
 func (e *Engine) newClient(a lakeward.Account, retry lake.Retry) (*lake.Client, error) {
@@ -92,8 +132,7 @@ func (e *Engine) newClient(a lakeward.Account, retry lake.Retry) (*lake.Client, 
 	if err != nil {
 		return nil, err
 	}
-	return lake.New(lake.Config{Location: location, Tenant: a.Tenant, ClientID: a.ClientID, Key: a.Key, Endpoints: e.cfg.Endpoints,
-		Network: e.cfg.Network, Version: e.cfg.Version, Retry: retry, Block: e.cfg.Block})
+	return lake.New(e.lakeConfig(a, location, retry))
 }
 
 // client returns the client of a stored account; runs of one account share it, and with it the limit of requests in flight.

@@ -4,10 +4,12 @@ import (
 	"context"
 
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/lake"
 )
 
-// CreateDestination checks and stores a destination. account is a name or an id.
-func (e *Engine) CreateDestination(ctx context.Context, d lakeward.Destination, account string) (lakeward.Destination, error) {
+// CreateDestination checks the fields, probes the folder unless untested, and stores the destination
+// (CON-06, DOC-07). account is a name or an id.
+func (e *Engine) CreateDestination(ctx context.Context, d lakeward.Destination, account string, untested bool) (lakeward.Destination, error) {
 	d.ID, d.CreatedAt, d.ETag = lakeward.DestinationID(lakeward.NewID()), now(), 1
 	if err := d.Validate(); err != nil {
 		return d, err
@@ -17,5 +19,13 @@ func (e *Engine) CreateDestination(ctx context.Context, d lakeward.Destination, 
 		return d, err
 	}
 	d.AccountID = a.ID
+	if !untested {
+		if a.Key, err = e.store.AccountKey(ctx, a); err != nil {
+			return d, err
+		}
+		if _, err := e.examine(ctx, a, lake.Probe{Folder: lakeward.FolderBase(d.Folder)}, nil); err != nil {
+			return d, err
+		}
+	}
 	return d, e.store.CreateDestination(ctx, d)
 }

@@ -106,7 +106,7 @@ func (w *world) flow(dest lakeward.Destination, audience string, schedule lakewa
 	ctx := w.t.Context()
 	a := emulatortest.Account(w.lake)
 	a.Name = lakeward.NewID()
-	if _, _, err := w.CreateAccount(ctx, a, false); err != nil {
+	if _, _, err := w.CreateAccount(ctx, a, true); err != nil {
 		w.t.Fatal(err)
 	}
 	dest.Name, dest.Sandbox, dest.FileType = lakeward.NewID(), sandbox, lakeward.CSV
@@ -116,7 +116,7 @@ func (w *world) flow(dest lakeward.Destination, audience string, schedule lakewa
 	if dest.Compression == "" {
 		dest.Compression = lakeward.NoCompression
 	}
-	must[lakeward.Destination](w.t)(w.CreateDestination(ctx, dest, a.Name))
+	must[lakeward.Destination](w.t)(w.CreateDestination(ctx, dest, a.Name, true))
 	return must[lakeward.Dataflow](w.t)(w.CreateDataflow(ctx, lakeward.Dataflow{Name: lakeward.NewID(), Sandbox: sandbox, Mapping: mapping,
 		Items: []lakeward.DataflowItem{{AudienceID: lakeward.AudienceID(audience), Schedule: schedule}}}, dest.Name))
 }

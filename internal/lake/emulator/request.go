@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -211,7 +212,7 @@ func (s *Server) authorize(q *request) *apiError {
 		challenge := "Bearer authorization_uri=https://" + lakeward.Clouds()[0].Authority + "/" + s.tenant() + "/oauth2/authorize resource_id=" + resource
 		return &apiError{code: "InvalidAuthenticationInfo", header: http.Header{"Www-Authenticate": {challenge}}}
 	}
-	switch s.role(c.App, q.account+"/"+q.container) {
+	switch s.role(c.App, q) {
 	case firewalled:
 		return refuse("AuthorizationFailure")
 	case noRole:
@@ -224,16 +225,29 @@ func (s *Server) authorize(q *request) *apiError {
 	return nil
 }
 
-func (s *Server) role(app, container string) string {
+// role is the role of a client for a request: that of the deepest folder above its path that has one,
+// else that of the container, else the client's usual one.
+func (s *Server) role(app string, q *request) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	at := q.path
+	if q.op == "list" {
+		at = strings.Trim(q.query.Get("directory"), "/")
+	}
+	place := q.account + "/" + q.container
+	if at != "" {
+		place += "/" + at
+	}
 	for _, c := range s.conf.Clients {
-		if c.ID == app {
-			if role, ok := c.Roles[container]; ok {
+		if c.ID != app {
+			continue
+		}
+		for p := place; strings.Count(p, "/") > 0; p = path.Dir(p) {
+			if role, ok := c.Roles[p]; ok {
 				return role
 			}
-			return c.Roles["*"]
 		}
+		return c.Roles["*"]
 	}
 	return noRole
 }

@@ -230,7 +230,8 @@ func (s *Server) Location() lakeward.Location {
 	return lakeward.Location{Container: DefaultContainer, Account: s.conf.Accounts[0].Name, Suffix: lakeward.EmulatorSuffix}
 }
 
-// SetRole gives the first client a role on a container: contributor, reader, none or firewall (ADL-117).
+// SetRole gives the first client a role on a container, or on a folder in it as container/folder:
+// contributor, reader, none or firewall (ADL-117).
 func (s *Server) SetRole(account, container, role string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -278,3 +279,17 @@ func (s *Server) isToken(r *http.Request) bool {
 
 // Dir is the folder of the lake.
 func (s *Server) Dir() string { return s.root.Name() }
+
+// MakeFolder makes a folder and its parents, as somebody with all rights would.
+func (s *Server) MakeFolder(account, container, p string) error {
+	c := s.container(account, container)
+	if c == nil {
+		return refuse("FilesystemNotFound")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.parents(path.Join(p, "x"), time.Now().UTC()); err != nil {
+		return err
+	}
+	return nil
+}
