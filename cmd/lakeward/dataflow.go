@@ -178,9 +178,13 @@ func dataflowRun(a *app) *cobra.Command {
 	return c
 }
 
-// runNow queues runs by hand and works until they are closed.
+// runNow queues runs by hand and works until they are closed. What a process that is gone left open
+// comes first: its runs may be delivered already.
 func (d *directory) runNow(ctx context.Context, sandbox, flow string, audiences []string) ([]lakeward.Run, error) {
-	if _, err := d.store.RecoverRuns(ctx, time.Now().UTC()); err != nil {
+	if err := d.engine.Recover(ctx); err != nil {
+		return nil, err
+	}
+	if err := d.engine.Work(ctx); err != nil {
 		return nil, err
 	}
 	runs, err := d.engine.RunDataflow(ctx, sandbox, flow, audiences)

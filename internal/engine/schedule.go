@@ -22,10 +22,8 @@ const maxMissed = 1000
 // Serve runs the scheduler and the workers until the context ends: it takes over the runs of a process
 // that is gone, then looks once a second for due slots and for queued runs (DLV-40, DLV-95).
 func (e *Engine) Serve(ctx context.Context) error {
-	if n, err := e.store.RecoverRuns(ctx, now()); err != nil {
+	if err := e.Recover(ctx); err != nil {
 		return err
-	} else if n > 0 {
-		e.log.InfoContext(ctx, "runs taken over", "runs", n)
 	}
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -48,6 +46,16 @@ func (e *Engine) Serve(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// Recover queues the runs of a process that is gone, and those that wait and whose time has come, as
+// next attempts. The caller holds the data directory (DLV-95).
+func (e *Engine) Recover(ctx context.Context) error {
+	n, err := e.store.RecoverRuns(ctx, now())
+	if n > 0 {
+		e.log.InfoContext(ctx, "runs taken over", "runs", n)
+	}
+	return errors.Join(err, e.store.ResumeRuns(ctx, now()))
 }
 
 // step queues what is due, wakes the workers and returns when the next thing is.
