@@ -41,6 +41,7 @@ type Change struct {
 	At          time.Time
 	NextNumber  uint32
 	Batch       *Batch
+	Audience    *Audience // stored, or replaced, with its membership
 	Profiles    []ProfileFile
 	Memberships []Membership
 	Identities  Bitmap // profiles whose identities changed (RUN-03)

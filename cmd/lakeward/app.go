@@ -38,6 +38,7 @@ type directory struct {
 	root   *os.Root
 	store  *store.Store
 	engine *engine.Engine
+	lake   *emulator.Server // nil unless this process serves it
 }
 
 // openOptions says how a data directory is opened.
@@ -48,8 +49,7 @@ type openOptions struct {
 	retry   lake.Retry
 	window  time.Duration
 	log     *slog.Logger
-	// endpoints of a lake that this process runs; nil reads them from the directory.
-	endpoints *emulator.Endpoints
+	lake    bool // serve the local lake in the directory too
 }
 
 // withData opens the data directory for one command, as administrator, and closes it after fn.
@@ -108,28 +108,35 @@ func (d *directory) load(ctx context.Context, a *app, opt openOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := addLake(endpoints, d.path, opt.endpoints); err != nil {
+	if opt.lake {
+		if d.lake, err = emulator.Start(filepath.Join(d.path, "lake"), emulator.Options{}); err != nil {
+			return err
+		}
+	}
+	if err := addLake(endpoints, d.path); err != nil {
 		return err
 	}
 	if opt.log == nil {
 		opt.log = slog.New(slog.DiscardHandler)
 	}
-	d.engine = engine.New(engine.Config{Store: d.store, Warehouse: warehouse.New(d.root, d.store), Endpoints: endpoints, Network: network,
+	w := warehouse.New(d.root, d.store)
+	if err := d.sweep(ctx, w, opt.log); err != nil {
+		return err
+	}
+	d.engine = engine.New(engine.Config{Store: d.store, Warehouse: w, Endpoints: endpoints, Network: network,
 		Version: version, Log: opt.log, Retry: opt.retry, RetryWindow: opt.window})
 	return nil
 }
 
 // addLake adds the hosts of the local lake, whose port may change at each start.
-func addLake(endpoints map[string]lake.Endpoint, dir string, running *emulator.Endpoints) error {
-	if running == nil {
-		b, err := os.ReadFile(filepath.Join(dir, "lake", ".meta", "endpoints.json"))
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		running = &emulator.Endpoints{}
-		if err = errors.Join(err, json.Unmarshal(b, running)); err != nil {
-			return fmt.Errorf("read the endpoints of the local lake: %w", err)
-		}
+func addLake(endpoints map[string]lake.Endpoint, dir string) error {
+	b, err := os.ReadFile(filepath.Join(dir, "lake", ".meta", "endpoints.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var running emulator.Endpoints
+	if err = errors.Join(err, json.Unmarshal(b, &running)); err != nil {
+		return fmt.Errorf("read the endpoints of the local lake: %w", err)
 	}
 	ca, err := os.ReadFile(running.CA)
 	if err != nil {
@@ -143,10 +150,26 @@ func addLake(endpoints map[string]lake.Endpoint, dir string, running *emulator.E
 	return nil
 }
 
+// sweep removes what a killed process left behind in the data at rest.
+func (d *directory) sweep(ctx context.Context, w *warehouse.Warehouse, log *slog.Logger) error {
+	named, err := d.store.Named(ctx)
+	if err != nil {
+		return err
+	}
+	n, err := w.Sweep(named)
+	if n > 0 {
+		log.InfoContext(ctx, "unfinished files removed", "files", n)
+	}
+	return err
+}
+
 func (d *directory) close() error {
 	var errs []error
 	if d.engine != nil {
 		d.engine.Close()
+	}
+	if d.lake != nil {
+		errs = append(errs, d.lake.Close())
 	}
 	if d.store != nil {
 		errs = append(errs, d.store.Close())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -180,18 +181,22 @@ func dataflowRun(a *app) *cobra.Command {
 
 // runNow queues runs by hand and works until they are closed. What a process that is gone left open
 // comes first: its runs may be delivered already.
-func (d *directory) runNow(ctx context.Context, sandbox, flow string, audiences []string) ([]lakeward.Run, error) {
-	if err := d.engine.Recover(ctx); err != nil {
-		return nil, err
-	}
-	if err := d.engine.Work(ctx); err != nil {
-		return nil, err
-	}
-	runs, err := d.engine.RunDataflow(ctx, sandbox, flow, audiences)
+func (d *directory) runNow(ctx context.Context, sandbox, ref string, audiences []string) ([]lakeward.Run, error) {
+	flow, err := d.store.Dataflow(ctx, sandbox, ref)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.engine.Work(ctx); err != nil {
+	if err := errors.Join(d.engine.Recover(ctx), d.engine.Retry(ctx, flow.ID)); err != nil {
+		return nil, err
+	}
+	if err := d.engine.WorkOn(ctx, flow.ID); err != nil {
+		return nil, err
+	}
+	runs, err := d.engine.RunDataflow(ctx, sandbox, string(flow.ID), audiences)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.engine.WorkOn(ctx, flow.ID); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -43,24 +44,34 @@ func datasetUpload(a *app) *cobra.Command {
 		}
 		return a.withData(c.Context(), false, func(d *directory) error {
 			batches := []lakeward.Batch{}
+			var failed error
 			for _, name := range args[1:] {
-				f, err := a.openInput(name)
-				if err != nil {
-					return err
-				}
-				show, done := a.progress("upload " + name)
-				b, err := d.engine.UploadDataset(c.Context(), engine.Upload{Sandbox: a.settings.sandbox, Dataset: args[0], Name: name, Columns: mapped, Progress: show}, f)
-				done()
-				if err = errors.Join(err, f.Close()); err != nil {
-					return err
+				b, err := a.upload(c.Context(), d, engine.Upload{Sandbox: a.settings.sandbox, Dataset: args[0], Name: name, Columns: mapped})
+				if failed = err; failed != nil {
+					break // the files before it are stored, each as its own batch
 				}
 				batches = append(batches, b)
 			}
-			return a.print(batches, func() table { return batchTable(batches) })
+			if failed != nil && len(batches) == 0 {
+				return failed
+			}
+			return errors.Join(a.print(batches, func() table { return batchTable(batches) }), failed)
 		})
 	}}
 	c.Flags().StringArrayVar(&columns, "column", nil, "COLUMN=FIELD: a column of the file that has another name than its field; repeatable")
 	return c
+}
+
+func (a *app) upload(ctx context.Context, d *directory, up engine.Upload) (lakeward.Batch, error) {
+	f, err := a.openInput(up.Name)
+	if err != nil {
+		return lakeward.Batch{}, err
+	}
+	show, done := a.progress("upload " + up.Name)
+	defer done()
+	up.Progress = show
+	b, err := d.engine.UploadDataset(ctx, up, f)
+	return b, errors.Join(err, f.Close())
 }
 
 // parsePairs reads repeated KEY=VALUE flags.

@@ -51,7 +51,7 @@ type demo struct {
 	app      *app
 	profiles int
 	started  time.Time
-	lake     *emulator.Server
+	fresh    bool // the sample is new, or larger than before
 }
 
 const defaultDemoDir = "./lakeward-demo"
@@ -162,12 +162,7 @@ type demoResult struct {
 // run makes the lake, the data and the exports, and reports them.
 func (d *demo) run(ctx context.Context) (err error) {
 	d.started = time.Now()
-	if d.lake, err = emulator.Start(filepath.Join(d.app.settings.data, "lake"), emulator.Options{}); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.lake.Close()) }()
-	e := d.lake.Endpoints()
-	dir, err := d.app.open(ctx, openOptions{create: true, command: "demo", retry: commandRetry(), endpoints: &e})
+	dir, err := d.app.open(ctx, openOptions{create: true, command: "demo", retry: commandRetry(), lake: true})
 	if err != nil {
 		return err
 	}
@@ -277,9 +272,16 @@ func (d *demo) makeDataset(ctx context.Context, dir *directory) error {
 			return err
 		}
 	}
-	if ds.Rows >= int64(d.profiles) {
-		return nil
+	batches, err := dir.store.Batches(ctx, ds)
+	if err != nil {
+		return err
 	}
+	for _, b := range batches {
+		if b.Rows >= int64(d.profiles) {
+			return nil // the sample is there; a larger one begins with a smaller one
+		}
+	}
+	d.fresh = true
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(sample.Profiles(w, d.profiles)) }()
 	defer r.Close()
@@ -305,7 +307,7 @@ func (d *demo) makeAudiences(ctx context.Context, dir *directory) error {
 	_, err := dir.store.Audience(ctx, lakeward.DefaultSandbox, demoImport)
 	if none, err := missing(err); err != nil {
 		return err
-	} else if none {
+	} else if none || d.fresh {
 		var b bytes.Buffer
 		if err := sample.Import(&b, d.profiles); err != nil {
 			return err

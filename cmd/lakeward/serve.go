@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,24 +57,16 @@ func (a *app) serve(ctx context.Context, s service) (err error) {
 	}
 	defer ln.Close()
 	line := ready{URL: "http://" + ln.Addr().String(), DataDir: a.settings.data}
-	opt := openOptions{create: true, command: "service", address: line.URL, log: log, window: retryWindow}
-	if s.lake {
-		local, err := emulator.Start(filepath.Join(a.settings.data, "lake"), emulator.Options{})
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, local.Close()) }()
-		e := local.Endpoints()
-		opt.endpoints = &e
-		shown := e
-		shown.ClientSecret, shown.Accounts = "", nil
-		line.Lake = &shown
-	}
-	d, err := a.open(ctx, opt)
+	d, err := a.open(ctx, openOptions{create: true, command: "service", address: line.URL, log: log, window: retryWindow, lake: s.lake})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
+	if d.lake != nil {
+		shown := d.lake.Endpoints()
+		shown.ClientSecret, shown.Accounts = "", nil
+		line.Lake = &shown
+	}
 	if s.before != nil {
 		if err := s.before(ctx, d); err != nil {
 			return err

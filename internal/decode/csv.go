@@ -2,13 +2,12 @@
 // that cannot be taken.
 //
 // It does not store anything. The one thing to know: rows are checked strictly and nothing is
-// guessed; an empty field is null.
+// guessed; a cell with nothing in it is null.
 package decode
 
 import (
 	"bufio"
 	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -28,12 +27,13 @@ const (
 	maxCell     = 1 << 20
 	maxRow      = 16 << 20
 	maxExamples = 100
+	// maxChunkBytes ends a chunk early, so that memory does not grow with the size of the cells.
+	maxChunkBytes = 16 << 20
 )
 
 // CSV reads a CSV file with a header, comma and double quotes (RFC 4180).
 type CSV struct {
-	rows     *csv.Reader
-	limit    *rowLimit
+	rows     *rowReader
 	header   []string
 	leaves   []lakeward.Leaf
 	source   []int // column of the file for each leaf, -1 for none
@@ -41,12 +41,13 @@ type CSV struct {
 	rejects  int64
 	examples []lakeward.RejectedRow
 	total    int64
+	bytes    int // of the open chunk
 }
 
 // OpenCSV reads the header of a CSV file.
 func OpenCSV(r io.Reader) (*CSV, error) {
-	c := &CSV{limit: &rowLimit{r: r}}
-	b := bufio.NewReaderSize(c.limit, 64<<10)
+	c := &CSV{}
+	b := bufio.NewReaderSize(r, 64<<10)
 	if start, _ := b.Peek(3); bytes.Equal(start, []byte("\xef\xbb\xbf")) {
 		_, _ = b.Discard(3)
 	}
@@ -60,18 +61,19 @@ func OpenCSV(r io.Reader) (*CSV, error) {
 	if bytes.IndexByte(start, 0) >= 0 || bytes.HasPrefix(start, []byte("PK\x03\x04")) || bytes.HasPrefix(start, []byte("\x1f\x8b")) || bytes.HasPrefix(start, []byte("PAR1")) {
 		return nil, upload("UPL-1002", "the file is not text; this version takes CSV files that are not compressed")
 	}
-	c.rows = csv.NewReader(b)
-	c.rows.ReuseRecord = true
-	c.rows.FieldsPerRecord = -1
-	record, err := c.rows.Read()
-	if err != nil {
-		return nil, upload("UPL-1005", "the header line cannot be read: %v", cause(err))
+	c.rows = newRowReader(b)
+	if err := c.rows.next(); err != nil {
+		if _, ok := errors.AsType[*errRow](err); ok {
+			return nil, upload("UPL-1005", "the header line cannot be read: %v", err)
+		}
+		return nil, err
 	}
-	for _, h := range record {
+	for i := range c.rows.ends {
+		h := string(c.rows.cell(i))
 		if !utf8.ValidString(h) {
 			return nil, upload("UPL-1005", "the header line is not UTF-8")
 		}
-		c.header = append(c.header, strings.Clone(h))
+		c.header = append(c.header, h)
 	}
 	if len(c.header) > maxColumns {
 		return nil, upload("UPL-1005", "the file has %d columns; at most %d", len(c.header), maxColumns)
@@ -160,49 +162,48 @@ func (c *CSV) Next() (*vector.Chunk, error) {
 	for i, l := range c.leaves {
 		c.chunk.Columns[i].Reset(vector.KindOf(l.Type))
 	}
-	for c.chunk.Len < vector.MaxRows {
-		c.limit.used = 0
-		record, err := c.rows.Read()
+	c.bytes = 0
+	for c.chunk.Len < vector.MaxRows && c.bytes < maxChunkBytes {
+		err := c.rows.next()
 		if errors.Is(err, io.EOF) {
 			if c.chunk.Len == 0 {
 				return nil, io.EOF
 			}
 			break
 		}
-		if err := c.take(record, err); err != nil {
+		if err := c.take(err); err != nil {
 			return nil, err
 		}
 	}
 	return &c.chunk, nil
 }
 
-// take adds a record to the chunk or to the rejected rows.
-func (c *CSV) take(record []string, err error) error {
-	if perr, ok := errors.AsType[*csv.ParseError](err); ok {
+// take adds the row that was read to the chunk or to the rejected rows.
+func (c *CSV) take(err error) error {
+	if bad, ok := errors.AsType[*errRow](err); ok {
 		c.total++
-		c.reject(int64(perr.StartLine), "", "%v", perr.Err)
+		c.reject(c.rows.start, "", "%s", bad.why)
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read upload: %w", err)
 	}
-	if len(record) == 1 && record[0] == "" && len(c.header) > 1 {
-		return nil // a line of blanks is no row
+	cells := len(c.rows.ends)
+	if cells == 1 && len(c.rows.data) == 0 && !c.rows.quoted[0] && len(c.header) > 1 {
+		return nil // a line of nothing is no row
 	}
 	c.total++
-	line, _ := c.rows.FieldPos(0)
-	if len(record) != len(c.header) {
-		c.reject(int64(line), "", "it has %d fields, the header has %d", len(record), len(c.header))
+	c.bytes += len(c.rows.data)
+	if cells != len(c.header) {
+		c.reject(c.rows.start, "", "it has %d fields, the header has %d", cells, len(c.header))
 		return nil
 	}
-	done := 0
 	for i, l := range c.leaves {
-		if reason := c.append(i, l, record); reason != "" {
-			c.undo(done)
-			c.reject(int64(line), l.Path, "%s", reason)
+		if reason := c.append(i, l); reason != "" {
+			c.undo(i)
+			c.reject(c.rows.start, l.Path, "%s", reason)
 			return nil
 		}
-		done++
 	}
 	c.chunk.Len++
 	return nil
@@ -240,35 +241,38 @@ func (c *CSV) undo(n int) {
 	}
 }
 
-// append adds the value of a field; a reason says why it cannot be taken.
-func (c *CSV) append(i int, l lakeward.Leaf, record []string) (reason string) {
+// append adds the value of a field; a reason says why it cannot be taken. A cell with nothing in it is
+// null; one of quotes with nothing in them is an empty text.
+func (c *CSV) append(i int, l lakeward.Leaf) (reason string) {
 	v := &c.chunk.Columns[i]
-	s := ""
-	if c.source[i] >= 0 {
-		s = record[c.source[i]]
+	var s []byte
+	quoted := false
+	if k := c.source[i]; k >= 0 {
+		s, quoted = c.rows.cell(k), c.rows.quoted[k]
 	}
 	switch {
-	case s == "" && needed(l):
+	case len(s) == 0 && needed(l):
 		return "the value is missing"
-	case s == "":
+	case len(s) == 0 && !(quoted && l.Type == lakeward.TypeString && l.Identity == nil):
 		v.AppendNull()
 		return ""
 	case len(s) > maxCell:
 		return "the value is longer than 1 MiB"
 	case l.Identity != nil && len(s) > lakeward.MaxIdentityBytes:
 		return "the identity is longer than 1,024 bytes"
-	case !utf8.ValidString(s):
+	case !utf8.Valid(s):
 		return "the value is not UTF-8"
-	case strings.IndexByte(s, 0) >= 0:
+	case bytes.IndexByte(s, 0) >= 0:
 		return "the value holds a NUL character"
+	case l.Type == lakeward.TypeString:
+		v.AppendString(s)
+		return ""
 	}
-	return appendValue(v, l.Type, s)
+	return appendValue(v, l.Type, string(s))
 }
 
 func appendValue(v *vector.Vector, t lakeward.FieldType, s string) (reason string) {
 	switch t {
-	case lakeward.TypeString:
-		v.AppendString([]byte(s))
 	case lakeward.TypeInteger, lakeward.TypeLong:
 		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil || s[0] == '+' {
@@ -310,25 +314,3 @@ func (c *CSV) Rows() int64 { return c.total }
 
 // Rejected is the number of rejected rows and the first of them; they name no value.
 func (c *CSV) Rejected() (int64, []lakeward.RejectedRow) { return c.rejects, c.examples }
-
-func cause(err error) error {
-	if perr, ok := errors.AsType[*csv.ParseError](err); ok {
-		return perr.Err
-	}
-	return err
-}
-
-// rowLimit fails when one row takes more bytes than a row may have.
-type rowLimit struct {
-	r    io.Reader
-	used int
-}
-
-func (l *rowLimit) Read(p []byte) (int, error) {
-	if l.used > maxRow {
-		return 0, upload("UPL-1007", "a row is longer than 16 MiB; is a closing quote missing?")
-	}
-	n, err := l.r.Read(p)
-	l.used += n
-	return n, err
-}

@@ -85,7 +85,12 @@ func TestRowsAreTypedAndCheckedStrictly(t *testing.T) {
 		{"M13 boolean", "1,,,,yes,,", "", "the value is neither true nor false"},
 		{"H05 no such day", "1,,,,,2026-02-30,", "", "the value is not a day as YYYY-MM-DD"},
 		{"Z04 not UTF-8", "1,\xff,,,,,", "", "the value is not UTF-8"},
-		{"bare quote", "1,a\"b,,,,,", "", "bare \" in non-quoted-field"},
+		{"bare quote", "1,a\"b,,,,,", "", "a quote stands in the middle of a value that is not in quotes"},
+		{"text behind a quote", "1,\"a\"b,,,,,", "", "text stands behind a closing quote"},
+		{"Z05 CR LF inside quotes stays", "1,\"a\r\nb\",,,,,", "1 a\r\nb - - - - -", ""},
+		{"Z05 row ended by CR LF", "1,a,,,,,\r", "1 a - - - - -", ""},
+		{"Z05 quoted cell at the end of a CR LF row", "1,a,,,,,\"1970-01-01T00:00:00Z\"\r", "1 a - - - - 0", ""},
+		{"quotes with nothing in them are an empty text", "1,\"\",\"\",,,,", "1  - - - - -", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			rows, rejected := read(t, header+"0,before,1,1.0,true,2000-01-01,\n"+test.text+"\n9,after,2,2.0,false,,\n")

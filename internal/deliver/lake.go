@@ -74,9 +74,14 @@ func (l *Lake) readAll(ctx context.Context, p string) ([]byte, error) {
 	return data, errors.Join(err, r.Close())
 }
 
-// CheckNames fails if a final name is taken by an object that this dataflow item did not write (DLV-64).
+// CheckNames fails if a final name is taken by an object that this dataflow item did not write (DLV-64), or
+// if a file is where one of their folders has to be.
 func (l *Lake) CheckNames(ctx context.Context, r *lakeward.Run, paths []string) error {
+	folders := map[string]bool{}
 	for _, p := range paths {
+		if err := l.checkFolder(ctx, path.Dir(p), folders); err != nil {
+			return err
+		}
 		o, err := l.Client.Status(ctx, p)
 		if lake.Missing(err) {
 			continue
@@ -87,6 +92,22 @@ func (l *Lake) CheckNames(ctx context.Context, r *lakeward.Run, paths []string) 
 		if !ours(o, r) {
 			return foreign(p)
 		}
+	}
+	return nil
+}
+
+// checkFolder looks at the deepest level of a folder that exists: it must be a folder.
+func (l *Lake) checkFolder(ctx context.Context, dir string, done map[string]bool) error {
+	for ; dir != "." && !done[dir]; dir = path.Dir(dir) {
+		done[dir] = true
+		o, err := l.Client.Status(ctx, dir)
+		if lake.Missing(err) {
+			continue
+		}
+		if err == nil && !o.IsDir {
+			err = &lakeward.Error{Kind: lakeward.Conflict, Code: lakeward.FailConflict, Msg: fmt.Sprintf("a file is where the folder %s has to be; remove it or choose another folder", lakeward.Quote(dir))}
+		}
+		return err
 	}
 	return nil
 }

@@ -117,12 +117,19 @@ func (e *Engine) pick(ctx context.Context, d lakeward.Dataflow, audiences []stri
 }
 
 func (e *Engine) refuseOpen(ctx context.Context, d lakeward.Dataflow, it lakeward.DataflowItem) error {
-	open, err := e.store.OpenRun(ctx, d.ID, string(it.AudienceID))
-	if err != nil || open == "" {
+	id, err := e.store.OpenRun(ctx, d.ID, string(it.AudienceID))
+	if err != nil || id == "" {
 		return err
 	}
-	return &lakeward.Error{Kind: lakeward.Conflict, Code: "NOW-1002",
-		Msg: fmt.Sprintf("a run of audience %s in dataflow %s is already going: run %s; wait for it", it.AudienceID, d.ID, open)}
+	open, err := e.store.Run(ctx, d.Sandbox, string(id))
+	if err != nil {
+		return err
+	}
+	msg := fmt.Sprintf("a run of audience %s in dataflow %s is already going: run %s is %s", it.AudienceID, d.ID, id, open.State)
+	if open.Cause != nil {
+		msg += " (" + open.Cause.Code + ": " + open.Cause.Message + ")"
+	}
+	return &lakeward.Error{Kind: lakeward.Conflict, Code: "NOW-1002", Msg: msg + "; wait for it"}
 }
 
 // newRun is a queued run of one item for one slot.

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"io"
-	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -157,11 +156,15 @@ type Import struct {
 }
 
 // ImportAudience makes an audience of the profiles whose identities a CSV file lists; an identity that
-// no profile has makes one (CSV-UP-07). The other columns of the file are checked and not kept.
+// no profile has makes one (CSV-UP-07). An imported audience of that name gets the new members instead
+// of the old ones. The other columns of the file are checked and not kept.
 func (e *Engine) ImportAudience(ctx context.Context, im Import, file io.Reader) (lakeward.Audience, error) {
 	a := im.Audience
 	a.ID, a.CreatedAt, a.Origin = lakeward.AudienceID(lakeward.NewID()), now(), lakeward.UploadOrigin
 	if err := a.Validate(); err != nil {
+		return a, err
+	}
+	if err := e.sameAudience(ctx, &a); err != nil {
 		return a, err
 	}
 	namespaces, err := e.store.Namespaces(ctx, a.Sandbox)
@@ -182,36 +185,36 @@ func (e *Engine) ImportAudience(ctx context.Context, im Import, file io.Reader) 
 	if err := rows.Bind(schema.Leaves(), nil); err != nil {
 		return a, err
 	}
-	if err := e.importRows(ctx, a, schema, im, rows); err != nil {
+	union, err := e.store.Union(ctx, a.Sandbox)
+	if err != nil {
+		return a, err
+	}
+	batch := lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: lakeward.DatasetID(a.ID), Source: im.Name, CreatedAt: now()}
+	w, err := e.warehouse.NewBatch(ctx, a.Sandbox, batch, schema, union)
+	if err != nil {
+		return a, err
+	}
+	if _, err = ingest(ctx, rows, w, &a, nil); err != nil {
+		w.Discard()
 		return a, err
 	}
 	return e.store.Audience(ctx, a.Sandbox, string(a.ID))
 }
 
-// importRows commits the file as a batch, which makes the profiles, then the members.
-func (e *Engine) importRows(ctx context.Context, a lakeward.Audience, schema lakeward.Schema, im Import, rows *decode.CSV) error {
-	batch := lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: lakeward.DatasetID(a.ID), Source: im.Name, CreatedAt: now()}
-	union, err := e.store.Union(ctx, a.Sandbox)
+// sameAudience takes over the id of an imported audience of the same name; a rule audience of that name is refused.
+func (e *Engine) sameAudience(ctx context.Context, a *lakeward.Audience) error {
+	old, err := e.store.Audience(ctx, a.Sandbox, a.Name)
+	if lakeward.KindOf(err) == lakeward.NotFound {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	w, err := e.warehouse.NewBatch(ctx, a.Sandbox, batch, schema, union)
-	if err != nil {
-		return err
+	if old.Origin != lakeward.UploadOrigin {
+		return &lakeward.Error{Kind: lakeward.Conflict, Code: "NAME-1020", Msg: "an audience by rule is named " + lakeward.Quote(a.Name) + " already; choose another name"}
 	}
-	if batch, err = ingest(ctx, rows, w, nil); err != nil {
-		w.Discard()
-		return err
-	}
-	snap, err := e.warehouse.Snapshot(ctx, a.Sandbox, batch.Generation)
-	if err != nil {
-		return err
-	}
-	if err := e.store.CreateAudience(ctx, a); err != nil {
-		return err
-	}
-	_, err = e.warehouse.SaveMemberships(ctx, snap, map[lakeward.AudienceID]*roaring.Bitmap{a.ID: w.Numbers()}, time.UnixMilli(batch.CreatedAt.UnixMilli()).UTC())
-	return err
+	a.ID, a.CreatedAt = old.ID, old.CreatedAt
+	return nil
 }
 
 // importSchema is the ad-hoc schema of an import: an event-like record that only identifies (CSV-UP-06).

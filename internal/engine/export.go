@@ -275,8 +275,8 @@ func (e *Engine) checkTimeline(ctx context.Context, d *deliver.Lake, r *lakeward
 		return strange
 	}
 	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, rec.ToGeneration)
-	if err != nil || snap.Hash != rec.GenerationHash {
+	if lakeward.KindOf(err) == lakeward.NotFound || err == nil && snap.Hash != rec.GenerationHash {
 		return strange
 	}
-	return nil
+	return err
 }

@@ -96,7 +96,7 @@ func (d *disturbed) finish(id lakeward.RunID) lakeward.Run {
 		if r.State.Closed() {
 			return r
 		}
-		if err := d.store.ResumeRuns(context.Background(), time.Now().Add(time.Hour)); err != nil {
+		if err := d.store.ResumeRuns(context.Background(), time.Now().Add(time.Hour), ""); err != nil {
 			d.t.Fatal(err)
 		}
 	}

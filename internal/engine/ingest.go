@@ -63,7 +63,7 @@ func (e *Engine) UploadDataset(ctx context.Context, up Upload, file io.Reader) (
 	if err != nil {
 		return batch, err
 	}
-	if batch, err = ingest(ctx, rows, w, up.Progress); err != nil {
+	if batch, err = ingest(ctx, rows, w, nil, up.Progress); err != nil {
 		w.Discard()
 		return batch, err
 	}
@@ -71,8 +71,8 @@ func (e *Engine) UploadDataset(ctx context.Context, up Upload, file io.Reader) (
 	return batch, nil
 }
 
-// ingest moves all rows into the batch and commits it.
-func ingest(ctx context.Context, rows *decode.CSV, w *warehouse.BatchWriter, p Progress) (lakeward.Batch, error) {
+// ingest moves all rows into the batch and commits it, with the audience that they make, if any.
+func ingest(ctx context.Context, rows *decode.CSV, w *warehouse.BatchWriter, audience *lakeward.Audience, p Progress) (lakeward.Batch, error) {
 	done := int64(0)
 	for {
 		if err := ctx.Err(); err != nil {
@@ -94,7 +94,7 @@ func ingest(ctx context.Context, rows *decode.CSV, w *warehouse.BatchWriter, p P
 	if err := rejected(rows); err != nil {
 		return lakeward.Batch{}, err
 	}
-	return w.Commit(ctx)
+	return w.Commit(ctx, audience)
 }
 
 const shownRejects = 20

@@ -22,11 +22,14 @@ const (
 )
 
 // Work executes the queued runs that are due, several at a time, until none is left or the context ends.
-func (e *Engine) Work(ctx context.Context) error {
+func (e *Engine) Work(ctx context.Context) error { return e.WorkOn(ctx, "") }
+
+// WorkOn is Work for the runs of one dataflow.
+func (e *Engine) WorkOn(ctx context.Context, flow lakeward.DataflowID) error {
 	var wg sync.WaitGroup
 	errs := make(chan error, e.cfg.Workers)
 	for range e.cfg.Workers {
-		wg.Go(func() { errs <- e.worker(ctx) })
+		wg.Go(func() { errs <- e.worker(ctx, flow) })
 	}
 	wg.Wait()
 	close(errs)
@@ -37,9 +40,9 @@ func (e *Engine) Work(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
-func (e *Engine) worker(ctx context.Context) error {
+func (e *Engine) worker(ctx context.Context, flow lakeward.DataflowID) error {
 	for ctx.Err() == nil {
-		r, err := e.store.ClaimRun(ctx, now())
+		r, err := e.store.ClaimRun(ctx, now(), flow)
 		if err != nil || r == nil {
 			return err
 		}
@@ -110,8 +113,7 @@ func (e *Engine) fail(ctx context.Context, r *lakeward.Run, err error) {
 	var serr error
 	switch {
 	case committed || unreadable:
-		next := at.Add(backoff(r.Attempt))
-		serr = e.store.AdvanceRun(ctx, r, at, func(r *lakeward.Run) { r.State, r.Cause, r.NotBefore = lakeward.Blocked, cause, &next })
+		serr = e.block(ctx, r, cause)
 	case lakeward.KindOf(err) == lakeward.Unavailable && at.Sub(r.CreatedAt) < e.cfg.RetryWindow:
 		next := at.Add(backoff(r.Attempt))
 		serr = e.store.AdvanceRun(ctx, r, at, func(r *lakeward.Run) { r.State, r.Cause, r.NotBefore = lakeward.Retrying, cause, &next })
@@ -121,6 +123,13 @@ func (e *Engine) fail(ctx context.Context, r *lakeward.Run, err error) {
 	if serr != nil {
 		e.log.ErrorContext(ctx, "run state not saved", "run_id", r.ID, "err", serr)
 	}
+}
+
+// block keeps a run that may be committed until it can be rolled forward (DLV-86).
+func (e *Engine) block(ctx context.Context, r *lakeward.Run, cause *lakeward.Cause) error {
+	at := now()
+	next := at.Add(backoff(r.Attempt))
+	return e.store.AdvanceRun(ctx, r, at, func(r *lakeward.Run) { r.State, r.Cause, r.NotBefore = lakeward.Blocked, cause, &next })
 }
 
 func backoff(attempt int) time.Duration { return min(maxBackoff, firstWait<<min(attempt-1, 10)) }
@@ -134,8 +143,11 @@ func (e *Engine) closeFailed(ctx context.Context, r *lakeward.Run, cause *lakewa
 		tctx, cancel := context.WithTimeout(ctx, closeWithin)
 		rec, err := e.tombstone(tctx, d, r, "failed:"+cause.Code)
 		cancel()
-		if rec != nil && rec.Kind == deliver.CommitKind {
-			return e.finish(ctx, d, r, rec)
+		if rec != nil && rec.Kind == deliver.CommitKind { // it was delivered after all (DLV-82)
+			if err := e.finish(ctx, d, r, rec); err != nil && r.State == lakeward.Running {
+				return e.block(ctx, r, causeOf(err))
+			}
+			return nil
 		}
 		owed = err != nil
 	}
@@ -146,11 +158,16 @@ func (e *Engine) closeFailed(ctx context.Context, r *lakeward.Run, cause *lakewa
 }
 
 // tombstone closes a slot. A run that never tried to commit has nothing in its slot and nothing that
-// could appear there, since its attempt is over; it needs none.
+// could appear there, since its attempt is over; it needs none. Its staging is removed only when the slot
+// was read and is empty (DLV-110): the database may be older than the lake.
 func (e *Engine) tombstone(ctx context.Context, d *deliver.Lake, r *lakeward.Run, reason string) (*deliver.Record, error) {
 	if !r.Phase.AtLeast(lakeward.PhaseCommitting) {
 		ctx, cancel := context.WithTimeout(ctx, cleanWithin)
 		defer cancel()
+		rec, err := d.Slot(ctx, r.DataflowID, r.ID)
+		if err != nil || rec != nil {
+			return nil, err
+		}
 		return nil, d.Clean(ctx, r)
 	}
 	rec, err := d.Close(ctx, r, reason)

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -23,6 +24,9 @@ const maxMissed = 1000
 // that is gone, then looks once a second for due slots and for queued runs (DLV-40, DLV-95).
 func (e *Engine) Serve(ctx context.Context) error {
 	if err := e.Recover(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	var workers sync.WaitGroup
@@ -55,12 +59,17 @@ func (e *Engine) Recover(ctx context.Context) error {
 	if n > 0 {
 		e.log.InfoContext(ctx, "runs taken over", "runs", n)
 	}
-	return errors.Join(err, e.store.ResumeRuns(ctx, now()))
+	return errors.Join(err, e.store.ResumeRuns(ctx, now(), ""))
+}
+
+// Retry queues the runs of a dataflow that wait for another try at once.
+func (e *Engine) Retry(ctx context.Context, flow lakeward.DataflowID) error {
+	return e.store.ResumeRuns(ctx, now(), flow)
 }
 
 // step queues what is due, wakes the workers and returns when the next thing is.
 func (e *Engine) step(ctx context.Context, at time.Time, work chan<- struct{}) (time.Time, error) {
-	err := errors.Join(e.Tick(ctx, at), e.store.ResumeRuns(ctx, at))
+	err := errors.Join(e.Tick(ctx, at), e.store.ResumeRuns(ctx, at, ""))
 	for range e.cfg.Workers {
 		select {
 		case work <- struct{}{}:
@@ -79,7 +88,7 @@ func (e *Engine) workLoop(ctx context.Context, work <-chan struct{}) {
 			return
 		case <-work:
 		}
-		if err := e.worker(ctx); err != nil && ctx.Err() == nil {
+		if err := e.worker(ctx, ""); err != nil && ctx.Err() == nil {
 			e.log.ErrorContext(ctx, "claim failed", "err", err)
 		}
 		e.closeIdle() // the next slot may be hours away; firewalls forget idle connections silently
@@ -111,12 +120,13 @@ func (e *Engine) Tick(ctx context.Context, at time.Time) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, item := range due {
 		if err := e.tickItem(ctx, item, at); err != nil {
-			return err
+			errs = append(errs, fmt.Errorf("dataflow %s, item %s: %w", item.Flow, item.Item, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (e *Engine) tickItem(ctx context.Context, due store.DueItem, at time.Time) error {

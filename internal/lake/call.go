@@ -74,6 +74,11 @@ func (c *Client) do(ctx context.Context, k call) (*http.Response, error) {
 func (c *Client) try(ctx context.Context, k call) (*http.Response, error) {
 	limit := c.retry.Try + time.Duration(len(k.body)/(256<<10))*time.Second
 	tctx, cancel := context.WithTimeout(ctx, limit)
+	if k.stream { // the limit is for the answer to begin; then it must not stall
+		cancel()
+		tctx, cancel = context.WithCancel(ctx)
+		defer time.AfterFunc(limit, cancel).Stop()
+	}
 	token, err := c.tokens.get(tctx)
 	if err != nil {
 		cancel()
@@ -104,7 +109,7 @@ func (c *Client) try(ctx context.Context, k call) (*http.Response, error) {
 		return nil, err
 	}
 	if k.stream && (res.StatusCode == k.want || res.StatusCode == k.also) {
-		res.Body = &cancelBody{res.Body, cancel}
+		res.Body = newStreamBody(res.Body, cancel)
 		return res, nil
 	}
 	defer cancel()
@@ -123,14 +128,31 @@ func (c *Client) try(ctx context.Context, k call) (*http.Response, error) {
 // maxErrorBody bounds what is read of an answer that is not data (C8c); a page of a listing is data.
 const maxErrorBody = 64 << 10
 
-// cancelBody ends the try's context with its body.
-type cancelBody struct {
+// stallAfter is how long a stream may bring nothing before it is given up (DLV-72).
+const stallAfter = 30 * time.Second
+
+// streamBody is a body without a limit on its whole time: it ends when nothing arrives for a while.
+type streamBody struct {
 	io.ReadCloser
 	cancel context.CancelFunc
+	stall  *time.Timer
 }
 
-func (b *cancelBody) Close() error {
+func newStreamBody(body io.ReadCloser, cancel context.CancelFunc) *streamBody {
+	return &streamBody{body, cancel, time.AfterFunc(stallAfter, cancel)}
+}
+
+// Read waits for bytes as long as a stream may stall; the time of the caller between two reads does not count.
+func (b *streamBody) Read(p []byte) (int, error) {
+	b.stall.Reset(stallAfter)
+	n, err := b.ReadCloser.Read(p)
+	b.stall.Stop()
+	return n, err
+}
+
+func (b *streamBody) Close() error {
 	defer b.cancel()
+	b.stall.Stop()
 	return b.ReadCloser.Close()
 }
 

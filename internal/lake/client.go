@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -116,10 +117,14 @@ func (c *Client) Create(ctx context.Context, path string, properties map[string]
 func (c *Client) MakeFolder(ctx context.Context, path string) error {
 	_, err := c.do(ctx, call{op: "create folder", method: http.MethodPut, path: path, query: url.Values{"resource": {"directory"}},
 		header: http.Header{"If-None-Match": {"*"}}, repeat: true, want: http.StatusCreated})
-	if CodeIs(err, "PathAlreadyExists") {
+	if !Taken(err) {
+		return err
+	}
+	o, serr := c.Status(ctx, path) // a file may be in the way
+	if serr == nil && o.IsDir {
 		return nil
 	}
-	return err
+	return errors.Join(err, serr)
 }
 
 // Append sends bytes to a position of a file; they become part of it by Flush (ADL-44, DLV-70e).

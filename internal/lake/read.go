@@ -67,6 +67,9 @@ func (r *reader) open() error {
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.body.Read(p)
 	r.at += int64(n)
+	if n > 0 {
+		r.retry = r.client.retry.begin() // progress is never cut
+	}
 	if err == nil || n > 0 || r.ctx.Err() != nil {
 		if err == io.EOF && r.at >= r.object.Size || err == nil || r.ctx.Err() != nil {
 			return n, err

@@ -9,9 +9,13 @@ import (
 	"github.com/lakeward/lakeward"
 )
 
+func audienceDocument(a lakeward.Audience) document {
+	return document{audienceKind, a.Sandbox, string(a.ID), a.Name, a, a.CreatedAt}
+}
+
 // CreateAudience stores an audience.
 func (s *Store) CreateAudience(ctx context.Context, a lakeward.Audience) error {
-	return s.insert(ctx, s.write, document{audienceKind, a.Sandbox, string(a.ID), a.Name, a, a.CreatedAt})
+	return s.insert(ctx, s.write, audienceDocument(a))
 }
 
 // Audience returns the audience with an id or a name and the figures of its latest evaluation.

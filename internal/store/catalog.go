@@ -29,7 +29,7 @@ func (s *Store) Snapshot(ctx context.Context, sandbox string, generation int64) 
 	snap.Generation, snap.NextNumber = head, next
 	if generation != 0 {
 		if generation > head {
-			return snap, fmt.Errorf("generation %d lies after the newest, %d", generation, head)
+			return snap, &lakeward.Error{Kind: lakeward.NotFound, Code: "DATA-1005", Msg: fmt.Sprintf("generation %d lies after the newest, %d", generation, head)}
 		}
 		snap.Generation = generation
 	}
@@ -139,6 +139,11 @@ func (s *Store) Commit(ctx context.Context, sandbox string, c lakeward.Change) (
 		if err != nil {
 			return err
 		}
+		if c.Audience != nil {
+			if err := s.replace(ctx, tx, audienceDocument(*c.Audience)); err != nil {
+				return err
+			}
+		}
 		w := &commitWriter{tx: tx, sandbox: sandbox, no: no, chain: sha256.New()}
 		_, _ = io.WriteString(w.chain, before)
 		if err := w.write(ctx, c); err != nil {
@@ -233,6 +238,38 @@ func pair(a, b lakeward.DataFile) (string, string, error) {
 	}
 	y, err := json.Marshal(b)
 	return string(x), string(y), err
+}
+
+// Named lists the paths of all files that a row names; what else lies beside them is garbage.
+func (s *Store) Named(ctx context.Context) (map[string]bool, error) {
+	out := map[string]bool{}
+	for _, query := range []string{`SELECT profiles FROM profile_file`, `SELECT identities FROM profile_file`, `SELECT data FROM membership`, `SELECT files FROM batch`} {
+		rows, err := s.read.QueryContext(ctx, query)
+		if err != nil {
+			return nil, fmt.Errorf("list files: %w", err)
+		}
+		for rows.Next() {
+			var text string
+			var one lakeward.DataFile
+			var many []lakeward.DataFile
+			if err = rows.Scan(&text); err != nil {
+				break
+			}
+			if text != "" && text[0] == '[' {
+				err = json.Unmarshal([]byte(text), &many)
+			} else {
+				err = json.Unmarshal([]byte(text), &one)
+				many = []lakeward.DataFile{one}
+			}
+			for _, f := range many {
+				out[f.Path] = true
+			}
+		}
+		if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // blob is a bitmap as a column value, never NULL.

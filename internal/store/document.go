@@ -65,6 +65,15 @@ func (s *Store) update(ctx context.Context, q querier, d document) error {
 	return nil
 }
 
+// replace updates a document, or stores it if it is new.
+func (s *Store) replace(ctx context.Context, q querier, d document) error {
+	err := s.update(ctx, q, d)
+	if lakeward.KindOf(err) == lakeward.NotFound {
+		return s.insert(ctx, q, d)
+	}
+	return err
+}
+
 func notFound(k kind, ref string) error {
 	return &lakeward.Error{Kind: lakeward.NotFound, Code: "NOTFOUND-1001", Msg: fmt.Sprintf("there is no %s %s; list them with: lakeward %s list", k, lakeward.Quote(ref), k)}
 }

@@ -116,15 +116,15 @@ func (s *Store) CollapseQueued(ctx context.Context, covers lakeward.Run, now tim
 	return err
 }
 
-// ClaimRun hands the next due run to a worker, nil if there is none. Runs of one item are
-// sequential: one is claimed only when all earlier ones are closed (DLV-81).
-func (s *Store) ClaimRun(ctx context.Context, now time.Time) (*lakeward.Run, error) {
+// ClaimRun hands the next due run to a worker, nil if there is none; flow "" means any. Runs of one item
+// are sequential: one is claimed only when all earlier ones are closed (DLV-81).
+func (s *Store) ClaimRun(ctx context.Context, now time.Time, flow lakeward.DataflowID) (*lakeward.Run, error) {
 	var claimed *lakeward.Run
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		row := tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM run r WHERE state = 'queued' AND (not_before IS NULL OR not_before <= $1)
+		row := tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM run r WHERE state = 'queued' AND ($2 = '' OR flow = $2) AND (not_before IS NULL OR not_before <= $1)
 			AND NOT EXISTS (SELECT 1 FROM run o WHERE o.flow = r.flow AND o.item = r.item AND o.id <> r.id
 				AND (o.state IN ('running', 'retrying', 'cancelling', 'blocked') OR o.state = 'queued' AND (o.created_at < r.created_at OR o.created_at = r.created_at AND o.id < r.id)))
-			ORDER BY coalesce(not_before, created_at), created_at, id LIMIT 1`, millis(now))
+			ORDER BY coalesce(not_before, created_at), created_at, id LIMIT 1`, millis(now), flow)
 		r, err := scanRun(row)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
@@ -259,14 +259,15 @@ func (s *Store) RecoverRuns(ctx context.Context, now time.Time) (int, error) {
 	return len(list), err
 }
 
-// ResumeRuns queues the waiting runs whose time has come as next attempts.
-func (s *Store) ResumeRuns(ctx context.Context, now time.Time) error {
-	list, err := s.query(ctx, `WHERE state IN ('retrying', 'blocked') AND not_before <= $1`, millis(now))
+// ResumeRuns queues the waiting runs whose time has come as next attempts; with a flow, those of the flow
+// whether it has come or not.
+func (s *Store) ResumeRuns(ctx context.Context, now time.Time, flow lakeward.DataflowID) error {
+	list, err := s.query(ctx, `WHERE state IN ('retrying', 'blocked') AND (not_before <= $1 OR flow = $2)`, millis(now), flow)
 	for _, r := range list {
 		if err != nil {
 			return err
 		}
-		err = s.AdvanceRun(ctx, &r, now, func(r *lakeward.Run) { r.State, r.Attempt = lakeward.Queued, r.Attempt+1 })
+		err = s.AdvanceRun(ctx, &r, now, func(r *lakeward.Run) { r.State, r.Attempt, r.NotBefore = lakeward.Queued, r.Attempt+1, nil })
 	}
 	return err
 }
@@ -291,12 +292,18 @@ func (s *Store) Run(ctx context.Context, sandbox, id string) (lakeward.Run, erro
 	return r, err
 }
 
-// Runs lists the newest runs first, without their files; flow "" means all, limit 0 means 100.
+// Runs lists the newest runs first, with their files; flow "" means all, limit 0 means 100.
 func (s *Store) Runs(ctx context.Context, sandbox string, flow lakeward.DataflowID, limit int) ([]lakeward.Run, error) {
 	if limit <= 0 {
 		limit = 100
 	}
-	return s.query(ctx, `WHERE sandbox = $1 AND ($2 = '' OR flow = $2) ORDER BY created_at DESC, id LIMIT $3`, sandbox, flow, limit)
+	list, err := s.query(ctx, `WHERE sandbox = $1 AND ($2 = '' OR flow = $2) ORDER BY created_at DESC, id LIMIT $3`, sandbox, flow, limit)
+	for i := range list {
+		if err == nil {
+			list[i].Files, err = s.Files(ctx, &list[i])
+		}
+	}
+	return list, err
 }
 
 func (s *Store) query(ctx context.Context, where string, args ...any) ([]lakeward.Run, error) {
@@ -332,9 +339,9 @@ func (s *Store) SaveFile(ctx context.Context, r *lakeward.Run, f lakeward.File) 
 	})
 }
 
-// Files lists the run's files as its newest attempt that has any knows them.
+// Files lists the run's files, each as the newest attempt that knows it has it.
 func (s *Store) Files(ctx context.Context, r *lakeward.Run) ([]lakeward.File, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT state, doc FROM run_file WHERE run = $1 AND attempt = (SELECT max(attempt) FROM run_file WHERE run = $1) ORDER BY file`, r.ID)
+	rows, err := s.read.QueryContext(ctx, `SELECT state, doc FROM run_file f WHERE run = $1 AND attempt = (SELECT max(attempt) FROM run_file n WHERE n.run = $1 AND n.file = f.file) ORDER BY file`, r.ID)
 	if err != nil {
 		return nil, fmt.Errorf("read files of run %s: %w", r.ID, err)
 	}

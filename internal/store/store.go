@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -41,6 +42,15 @@ const readers = 4
 // date. Secrets are sealed under kek. The caller closes the store.
 func Open(ctx context.Context, path string, kek *KEK) (*Store, error) {
 	s := &Store{kek: kek}
+	if path != Memory { // the driver would make it readable for everybody
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("open database: %w", err)
+		}
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+	}
 	var err error
 	if s.write, err = sql.Open("sqlite", dsn(path, "immediate")); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)

@@ -135,7 +135,7 @@ func TestQueue(t *testing.T) {
 	other := queue(t, s, "b", "manual:1", at.Add(time.Minute))
 	claim := func(want lakeward.RunID) *lakeward.Run {
 		t.Helper()
-		r, err := s.ClaimRun(t.Context(), at.Add(time.Hour))
+		r, err := s.ClaimRun(t.Context(), at.Add(time.Hour), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,14 +161,14 @@ func TestFencing(t *testing.T) {
 	s := open(t, store.Memory, store.NewKEK())
 	at := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 	queue(t, s, "a", "manual:1", at)
-	zombie, err := s.ClaimRun(t.Context(), at)
+	zombie, err := s.ClaimRun(t.Context(), at, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n, err := s.RecoverRuns(t.Context(), at); err != nil || n != 1 {
 		t.Fatalf("RecoverRuns: %d, %v", n, err)
 	}
-	taken, err := s.ClaimRun(t.Context(), at)
+	taken, err := s.ClaimRun(t.Context(), at, "")
 	if err != nil || taken.Attempt != 2 || taken.Nonce == zombie.Nonce {
 		t.Fatalf("the next attempt: %+v, %v", taken, err)
 	}

@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"hash/maphash"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -12,12 +13,15 @@ import (
 )
 
 // identityColumns are the columns of an identities file: one row for each value, sorted by
-// number, then by the order of the values on the profile.
+// number, then by the order of the values on the profile. source is the dataset whose records name the
+// identity; primary says that a record is kept under it.
 func identityColumns() []parquet.Column {
 	return []parquet.Column{
 		{Path: "number", Kind: vector.Int, Int32: true, Required: true},
 		{Path: "namespace", Kind: vector.String, Required: true},
 		{Path: "value", Kind: vector.String, Required: true},
+		{Path: "primary", Kind: vector.Bool, Required: true},
+		{Path: "source", Kind: vector.String, Required: true},
 	}
 }
 
@@ -40,7 +44,11 @@ func (w *Warehouse) openIdentities(d lakeward.DataFile, namespace string) (*iden
 		return nil, err
 	}
 	c := &identityCursor{table: t, namespace: namespace, data: d, cols: make([]vector.Vector, 3)}
-	c.reader, err = t.Reader([]string{"number", "namespace", "value"}, []vector.Kind{vector.Int, vector.String, vector.String})
+	paths, kinds := []string{"number", "namespace", "value"}, []vector.Kind{vector.Int, vector.String, vector.String}
+	if namespace == "" {
+		paths, kinds, c.cols = append(paths, "primary", "source"), append(kinds, vector.Bool, vector.String), make([]vector.Vector, 5)
+	}
+	c.reader, err = t.Reader(paths, kinds)
 	if err != nil {
 		c.close()
 		return nil, sourceError(d, err)
@@ -94,13 +102,25 @@ func (c *identityCursor) appendValues(number uint32, out *vector.Vector) error {
 }
 
 // IdentityIndex finds profiles by identity. It keeps a 128-bit hash of namespace and value for each
-// identity, 20 bytes, so no stored value is needed to confirm a hit.
+// identity, so no stored value is needed to confirm a hit.
 type IdentityIndex struct {
-	seeds   [2]maphash.Seed
-	numbers map[identityHash]uint32
+	seeds     [2]maphash.Seed
+	primaries map[identityHash]uint32
+	others    map[identityHash]holder
 }
 
 type identityHash [2]uint64
+
+// holder is a profile that has an identity, but not as a primary one.
+type holder struct {
+	number uint32
+	// keyed says that the profile has a primary identity of the same namespace: another record is another person.
+	keyed bool
+}
+
+func newIdentityIndex() *IdentityIndex {
+	return &IdentityIndex{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, primaries: map[identityHash]uint32{}, others: map[identityHash]holder{}}
+}
 
 func (x *IdentityIndex) hash(namespace string, value []byte) identityHash {
 	var h identityHash
@@ -115,39 +135,55 @@ func (x *IdentityIndex) hash(namespace string, value []byte) identityHash {
 	return h
 }
 
-// Find returns the number of the profile with an identity.
-func (x *IdentityIndex) Find(namespace string, value []byte) (number uint32, ok bool) {
-	number, ok = x.numbers[x.hash(namespace, value)]
-	return number, ok
+// Find returns the profile with an identity: the one that has it as a primary identity, else the first
+// that has it at all. With record, it is for a record that is kept under the identity: then a profile
+// whose own primary identity is of the same namespace is somebody else.
+func (x *IdentityIndex) Find(namespace string, value []byte, record bool) (number uint32, ok bool) {
+	h := x.hash(namespace, value)
+	if number, ok = x.primaries[h]; ok {
+		return number, true
+	}
+	other, ok := x.others[h]
+	if !ok || record && other.keyed {
+		return 0, false
+	}
+	return other.number, true
 }
 
-// add records an identity; the first profile that has it keeps it.
-func (x *IdentityIndex) add(namespace string, value []byte, number uint32) {
-	h := x.hash(namespace, value)
-	if _, taken := x.numbers[h]; !taken {
-		x.numbers[h] = number
+// add records the identities of a profile; of several profiles with one identity the first keeps it.
+func (x *IdentityIndex) add(number uint32, ids []identity) {
+	for _, id := range ids {
+		h := x.hash(id.namespace, []byte(id.value))
+		if id.primary {
+			if _, taken := x.primaries[h]; !taken {
+				x.primaries[h] = number
+			}
+			continue
+		}
+		if _, taken := x.others[h]; taken {
+			continue
+		}
+		keyed := slices.ContainsFunc(ids, func(o identity) bool { return o.primary && o.namespace == id.namespace })
+		x.others[h] = holder{number, keyed}
 	}
 }
 
 // IdentityIndex builds the index of a snapshot's identities.
 func (w *Warehouse) IdentityIndex(ctx context.Context, s *Snapshot) (*IdentityIndex, error) {
-	x := &IdentityIndex{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, numbers: map[identityHash]uint32{}}
+	x := newIdentityIndex()
 	for i, live := range s.live(s.All()) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		err := w.eachIdentity(s.Profiles[i].Identities, live, func(number uint32, namespace string, value []byte) {
-			x.add(namespace, value, number)
-		})
-		if err != nil {
+		if err := w.eachProfile(s.Profiles[i].Identities, live, x.add); err != nil {
 			return nil, err
 		}
 	}
 	return x, nil
 }
 
-// eachIdentity calls fn for the identities of the given profiles in one file.
-func (w *Warehouse) eachIdentity(d lakeward.DataFile, live *roaring.Bitmap, fn func(number uint32, namespace string, value []byte)) error {
+// eachProfile calls fn with the identities of each of the given profiles in one file.
+func (w *Warehouse) eachProfile(d lakeward.DataFile, live *roaring.Bitmap, fn func(number uint32, ids []identity)) error {
 	if live.IsEmpty() {
 		return nil
 	}
@@ -156,14 +192,24 @@ func (w *Warehouse) eachIdentity(d lakeward.DataFile, live *roaring.Bitmap, fn f
 		return err
 	}
 	defer c.close()
+	var ids []identity
+	var current uint32
 	for {
 		ok, err := c.more()
-		if err != nil || !ok {
+		if err != nil {
 			return err
 		}
-		if n := uint32(c.cols[0].Ints[c.at]); live.Contains(n) {
-			fn(n, string(c.cols[1].Str(c.at)), c.cols[2].Str(c.at))
+		if !ok || uint32(c.cols[0].Ints[c.at]) != current {
+			if len(ids) > 0 && live.Contains(current) {
+				fn(current, ids)
+			}
+			ids = nil
 		}
+		if !ok {
+			return nil
+		}
+		current = uint32(c.cols[0].Ints[c.at])
+		ids = append(ids, identity{string(c.cols[1].Str(c.at)), string(c.cols[2].Str(c.at)), c.cols[3].Bools.Get(c.at), string(c.cols[4].Str(c.at))})
 		c.at++
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -13,8 +12,12 @@ import (
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
-// deltaRows is the number of records that become one profile file; a batch holds that many in memory.
-const deltaRows = 131072
+// A batch holds at most that many records, or that many bytes of their texts, in memory; they become one
+// profile file.
+const (
+	deltaRows  = 131072
+	deltaBytes = 128 << 20
+)
 
 // BatchWriter takes the records of one batch and keeps them out of sight until Commit.
 type BatchWriter struct {
@@ -75,7 +78,7 @@ func (b *BatchWriter) Write(ctx context.Context, c *vector.Chunk) error {
 		}
 		b.seen.Add(number)
 		b.pending.add(number, c, b.leaves, i, b.schema.Class == lakeward.RecordClass)
-		if len(b.pending.numbers) == deltaRows {
+		if len(b.pending.numbers) == deltaRows || b.pending.bytes() > deltaBytes {
 			if err := b.flush(ctx); err != nil {
 				return err
 			}
@@ -99,7 +102,7 @@ func (b *BatchWriter) resolve(c *vector.Chunk, i int) (uint32, error) {
 			continue
 		}
 		value := c.Columns[k].Str(i)
-		if number, ok := b.index.Find(l.Identity.Namespace, value); ok {
+		if number, ok := b.index.Find(l.Identity.Namespace, value, b.schema.Class == lakeward.RecordClass); ok {
 			return number, nil
 		}
 		number := b.change.NextNumber
@@ -108,7 +111,7 @@ func (b *BatchWriter) resolve(c *vector.Chunk, i int) (uint32, error) {
 		}
 		b.change.NextNumber++
 		b.fresh++
-		b.index.add(l.Identity.Namespace, value, number)
+		b.index.add(number, []identity{{l.Identity.Namespace, string(value), true, ""}})
 		return number, nil
 	}
 	return 0, fmt.Errorf("schema %s has no primary identity", b.schema.ID)
@@ -156,23 +159,39 @@ func (b *BatchWriter) writeProfiles(ctx context.Context, d *delta, numbers *roar
 	}
 	ids, err := b.w.create(path.Join("profiles", b.snap.Sandbox, id+".identities.parquet"), identityColumns())
 	if err != nil {
+		b.w.abandon(rows)
 		return pf, err
 	}
 	m := &merger{b: b, delta: d, rows: rows, ids: ids, newest: d.newest()}
-	if err := m.run(ctx, numbers); err != nil {
-		return pf, err
+	if err = m.run(ctx, numbers); err == nil {
+		pf.Table, err = b.w.finish(rows)
 	}
-	if pf.Table, err = b.w.finish(rows); err != nil {
-		return pf, err
+	if err == nil {
+		pf.Identities, err = b.w.finish(ids)
 	}
-	pf.Identities, err = b.w.finish(ids)
+	if err != nil {
+		b.w.abandon(rows)
+		b.w.abandon(ids)
+	}
 	return pf, err
 }
 
-// Commit ends the batch and makes it current. It returns the batch with its counts and generation.
-func (b *BatchWriter) Commit(ctx context.Context) (lakeward.Batch, error) {
+// Commit ends the batch and makes it current. With an audience, the profiles of the records become its
+// members in the same commit, and the audience is stored. It returns the batch with its counts and generation.
+func (b *BatchWriter) Commit(ctx context.Context, audience *lakeward.Audience) (lakeward.Batch, error) {
 	if err := b.flush(ctx); err != nil {
 		return b.batch, err
+	}
+	if audience != nil {
+		m, err := b.w.writeMembership(b.snap, audience.ID, b.seen, b.batch.CreatedAt)
+		if err != nil {
+			return b.batch, err
+		}
+		named, err := m.catalogued()
+		if err != nil {
+			return b.batch, err
+		}
+		b.change.Audience, b.change.Memberships = audience, []lakeward.Membership{named}
 	}
 	data, err := b.w.finish(b.out)
 	if err != nil {
@@ -188,9 +207,6 @@ func (b *BatchWriter) Commit(ctx context.Context) (lakeward.Batch, error) {
 	return b.batch, err
 }
 
-// Numbers is the set of profiles that the batch's records belong to.
-func (b *BatchWriter) Numbers() *roaring.Bitmap { return b.seen }
-
 // Discard removes what the batch wrote; for a batch that is not committed.
 func (b *BatchWriter) Discard() {
 	_ = b.out.file.Close()
@@ -199,6 +215,7 @@ func (b *BatchWriter) Discard() {
 	for _, pf := range b.change.Profiles {
 		b.w.discard(pf.Table, pf.Identities)
 	}
+	b.w.discardMemberships(b.change)
 }
 
 // delta collects records of profiles: the fields they set and their identities.
@@ -256,6 +273,15 @@ func (d *delta) addIdentityColumns(leaves []lakeward.Leaf) {
 	}
 }
 
+// bytes is the size of the texts.
+func (d *delta) bytes() int {
+	n := 0
+	for i := range d.columns {
+		n += len(d.columns[i].Bytes)
+	}
+	return n
+}
+
 // grow makes room for the null bit of the next value.
 func (d *delta) grow(v *vector.Vector) {
 	if v.Valid == nil {
@@ -271,9 +297,4 @@ func (d *delta) newest() map[uint32]int {
 		m[n] = i
 	}
 	return m
-}
-
-// namespaces lists the namespaces that the records speak of.
-func (d *delta) namespaces() []string {
-	return slices.Compact(slices.Sorted(slices.Values(d.idNames)))
 }

@@ -23,7 +23,12 @@ type merger struct {
 	sources []int                 // column of the delta for each union field, -1 for none
 }
 
-type identity struct{ namespace, value string }
+// identity is one identity of a profile: primary if a record is kept under it, source is the dataset that names it.
+type identity struct {
+	namespace, value string
+	primary          bool
+	source           string
+}
 
 // run writes the profiles of numbers.
 func (m *merger) run(ctx context.Context, numbers *roaring.Bitmap) error {
@@ -66,9 +71,7 @@ func (m *merger) run(ctx context.Context, numbers *roaring.Bitmap) error {
 func (m *merger) loadIdentities(known *roaring.Bitmap) error {
 	m.stored = map[uint32][]identity{}
 	for i, live := range m.b.snap.live(known) {
-		err := m.b.w.eachIdentity(m.b.snap.Profiles[i].Identities, live, func(n uint32, ns string, v []byte) {
-			m.stored[n] = append(m.stored[n], identity{ns, string(v)})
-		})
+		err := m.b.w.eachProfile(m.b.snap.Profiles[i].Identities, live, func(n uint32, ids []identity) { m.stored[n] = ids })
 		if err != nil {
 			return err
 		}
@@ -80,15 +83,15 @@ func (m *merger) reset() {
 	m.out.Len, m.idOut.Len = 0, 0
 	if m.out.Columns == nil {
 		m.out.Columns = make([]vector.Vector, len(m.b.union)+1)
-		m.idOut.Columns = make([]vector.Vector, 3)
+		m.idOut.Columns = make([]vector.Vector, len(identityColumns()))
 	}
 	m.out.Columns[0].Reset(vector.Int)
 	for i, l := range m.b.union {
 		m.out.Columns[i+1].Reset(vector.KindOf(l.Type))
 	}
-	m.idOut.Columns[0].Reset(vector.Int)
-	m.idOut.Columns[1].Reset(vector.String)
-	m.idOut.Columns[2].Reset(vector.String)
+	for i, c := range identityColumns() {
+		m.idOut.Columns[i].Reset(c.Kind)
+	}
 }
 
 // profile writes one profile: row i of old, if there is one, under its newest record.
@@ -108,43 +111,49 @@ func (m *merger) profile(number uint32, old *vector.Chunk, i int) error {
 	}
 	m.out.Len++
 	now := m.identities(number, record)
-	if !slices.Equal(now, m.stored[number]) {
+	if !sameIdentities(now, m.stored[number]) {
 		m.b.linked.Add(number)
 	}
 	for _, id := range now {
 		m.idOut.Columns[0].AppendInt(int64(number))
 		m.idOut.Columns[1].AppendString([]byte(id.namespace))
 		m.idOut.Columns[2].AppendString([]byte(id.value))
+		m.idOut.Columns[3].AppendBool(id.primary)
+		m.idOut.Columns[4].AppendString([]byte(id.source))
 		if m.idOut.Len++; m.idOut.Len == vector.MaxRows {
 			if err := m.flush(); err != nil {
 				return err
 			}
 		}
-		m.b.index.add(id.namespace, []byte(id.value), number)
 	}
+	m.b.index.add(number, now)
 	if m.out.Len == vector.MaxRows {
 		return m.flush()
 	}
 	return nil
 }
 
-// identities puts the record's identities, the primary one first, before the stored ones of other
-// namespaces. A value stands once.
+// identities puts what the record names, the primary identity first, before what records of other
+// datasets name. A value stands once; it is primary if any record is kept under it.
 func (m *merger) identities(number uint32, record int) []identity {
+	source := string(m.b.batch.DatasetID)
 	var out []identity
 	add := func(id identity) {
-		if id.value != "" && !slices.Contains(out, id) {
+		i := slices.IndexFunc(out, func(o identity) bool { return o.namespace == id.namespace && o.value == id.value })
+		switch {
+		case i >= 0:
+			out[i].primary = out[i].primary || id.primary
+		case id.value != "":
 			out = append(out, id)
 		}
 	}
 	for k, ns := range m.delta.idNames {
 		if !m.delta.ids[k].IsNull(record) {
-			add(identity{ns, string(m.delta.ids[k].Str(record))})
+			add(identity{ns, string(m.delta.ids[k].Str(record)), k == 0, source})
 		}
 	}
-	spoken := m.delta.namespaces()
 	for _, id := range m.stored[number] {
-		if !slices.Contains(spoken, id.namespace) {
+		if id.source != source {
 			add(id)
 		}
 	}
@@ -160,4 +169,9 @@ func (m *merger) flush() error {
 	}
 	m.reset()
 	return nil
+}
+
+// sameIdentities reports whether two lists hold the same values; where they come from is no change (RUN-03).
+func sameIdentities(a, b []identity) bool {
+	return slices.EqualFunc(a, b, func(x, y identity) bool { return x.namespace == y.namespace && x.value == y.value })
 }

@@ -14,8 +14,10 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"path"
+	"sync"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -66,11 +68,14 @@ type Membership struct {
 type Warehouse struct {
 	root    *os.Root
 	catalog Catalog
+
+	mu     sync.Mutex
+	proven map[string]bool // files whose content was compared with their hash
 }
 
 // New returns the warehouse of a data directory. The caller closes root after the last use.
 func New(root *os.Root, catalog Catalog) *Warehouse {
-	return &Warehouse{root: root, catalog: catalog}
+	return &Warehouse{root: root, catalog: catalog, proven: map[string]bool{}}
 }
 
 // Snapshot returns the state at a generation, the newest one for 0.
@@ -221,6 +226,30 @@ func (w *Warehouse) finish(t *tableWriter) (lakeward.DataFile, error) {
 	return t.data, errors.Join(dir.Sync(), dir.Close())
 }
 
+// abandon closes and removes a file that is not finished.
+func (w *Warehouse) abandon(t *tableWriter) {
+	_ = t.file.Close()
+	w.discard(t.data)
+}
+
+// Sweep removes files that no row names: what a killed process left behind. The caller holds the data
+// directory, so nothing is being written.
+func (w *Warehouse) Sweep(named map[string]bool) (removed int, err error) {
+	for _, top := range []string{"datasets", "profiles", "memberships"} {
+		err = errors.Join(err, fs.WalkDir(w.root.FS(), top, func(name string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if err != nil || d.IsDir() || named[name] {
+				return err
+			}
+			removed++
+			return w.root.Remove(name)
+		}))
+	}
+	return removed, err
+}
+
 // discard removes files that no commit will name. Errors leave garbage, never damage.
 func (w *Warehouse) discard(files ...lakeward.DataFile) {
 	for _, f := range files {
@@ -243,6 +272,9 @@ func (w *Warehouse) open(d lakeward.DataFile) (*table, error) {
 	if err == nil && info.Size() != d.Bytes {
 		err = fmt.Errorf("it has %d bytes, not %d", info.Size(), d.Bytes)
 	}
+	if err == nil {
+		err = w.prove(d, f)
+	}
 	var pf *parquet.File
 	if err == nil {
 		pf, err = parquet.Open(f, d.Bytes)
@@ -255,6 +287,28 @@ func (w *Warehouse) open(d lakeward.DataFile) (*table, error) {
 		return nil, sourceError(d, err)
 	}
 	return &table{File: pf, file: f}, nil
+}
+
+// prove compares the content of a file with its hash, once in the life of a process: data that was
+// changed behind our back is never exported as truth (DLV-141).
+func (w *Warehouse) prove(d lakeward.DataFile, f io.ReaderAt) error {
+	w.mu.Lock()
+	done := w.proven[d.Path]
+	w.mu.Unlock()
+	if done {
+		return nil
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.NewSectionReader(f, 0, d.Bytes)); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != d.SHA256 {
+		return fmt.Errorf("its content was changed: SHA-256 %s, not %s", got, d.SHA256)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.proven[d.Path] = true
+	return nil
 }
 
 func (t *table) Close() error { return t.file.Close() }

@@ -33,6 +33,7 @@ type home struct {
 	*warehouse.Warehouse
 	t     tester
 	dir   string
+	store *store.Store
 	close func()
 }
 
@@ -46,7 +47,7 @@ func newHome(t tester, dir string) *home {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &home{warehouse.New(root, s), t, dir, func() { _ = s.Close(); _ = root.Close() }}
+	return &home{warehouse.New(root, s), t, dir, s, func() { _ = s.Close(); _ = root.Close() }}
 }
 
 func schema() lakeward.Schema {
@@ -86,7 +87,7 @@ func (h *home) ingest(records []record) {
 			h.t.Fatal(err)
 		}
 	}
-	if _, err := b.Commit(ctx()); err != nil {
+	if _, err := b.Commit(ctx(), nil); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -254,6 +255,14 @@ func TestDamagedFileIsNamed(t *testing.T) {
 	for name, damage := range map[string]func(string) error{
 		"missing": os.Remove,
 		"cut":     func(p string) error { return os.Truncate(p, 10) },
+		"changed in place": func(p string) error {
+			b, err := os.ReadFile(p)
+			if err != nil {
+				return err
+			}
+			b[len(b)/3] ^= 1
+			return os.WriteFile(p, b, 0o600)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHome(t, t.TempDir())
@@ -299,5 +308,29 @@ func TestDiscardedBatchLeavesNothing(t *testing.T) {
 	})
 	if err != nil || len(found) > 0 {
 		t.Errorf("left behind: %v, %v", slices.Collect(maps.Keys(found)), err)
+	}
+}
+
+// What a killed process left behind is removed; what a row names stays.
+func TestSweep(t *testing.T) {
+	h := newHome(t, t.TempDir())
+	defer h.close()
+	h.ingest([]record{{"0", "a@x", 0}})
+	stray := filepath.Join(h.dir, "profiles", sandbox, "stray.parquet")
+	if err := os.WriteFile(stray, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	named, err := h.store.Named(ctx())
+	if err != nil || len(named) != 3 {
+		t.Fatalf("Named: %v, %v", named, err)
+	}
+	if n, err := h.Sweep(named); err != nil || n != 1 {
+		t.Errorf("Sweep: %d, %v", n, err)
+	}
+	if _, err := os.Stat(stray); !os.IsNotExist(err) {
+		t.Errorf("the stray file: %v", err)
+	}
+	if got := h.profiles(0, nil); !slices.Equal(got, []string{"0 0 a@x 0 [a@x]"}) {
+		t.Errorf("profiles %q", got)
 	}
 }

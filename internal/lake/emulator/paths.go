@@ -105,6 +105,9 @@ func (c *container) create(q *request) (*answer, *apiError) {
 	n := &node{ID: lakeward.NewID(), Dir: dir, ETag: c.etags.next(), Created: q.now, Modified: q.now, Perms: defaultPerms(dir),
 		Properties: q.Header.Get("x-ms-properties"), Content: contentHeaders(q.Header)}
 	var err error
+	if old != nil && !dir {
+		_ = c.root.RemoveAll(c.pendingDir(old))
+	}
 	if dir {
 		err = c.root.MkdirAll(c.file(q.path), 0o755)
 	} else {
@@ -417,6 +420,7 @@ func (c *container) move(from, to string, src, dst *node) error {
 
 // head answers with the state of a path (ADL-48).
 func (c *container) head(q *request) (*answer, *apiError) {
+	c.refresh(q.path)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	n, err := c.found(q.path, false)
@@ -456,6 +460,7 @@ func statusAnswer(n *node) *answer {
 
 // read sends the content of a file or a range of it (ADL-47).
 func (c *container) read(q *request) (*answer, *apiError) {
+	c.refresh(q.path)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	n, err := c.found(q.path, true)
@@ -530,7 +535,11 @@ func (c *container) delete(q *request) (*answer, *apiError) {
 	if err := c.root.RemoveAll(c.file(q.path)); err != nil {
 		return nil, diskError(err)
 	}
-	_ = c.root.RemoveAll(c.pendingDir(n))
+	for p, below := range c.nodes {
+		if p == q.path || strings.HasPrefix(p, q.path+"/") {
+			_ = c.root.RemoveAll(c.pendingDir(below))
+		}
+	}
 	c.forget(q.path)
 	if err := c.record(line{Kind: "del", Path: q.path}); err != nil {
 		return nil, diskError(err)

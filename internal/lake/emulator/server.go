@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net"
 	"net/http"
@@ -36,6 +37,7 @@ const (
 // Server is a running lake.
 type Server struct {
 	root   *os.Root
+	lock   *os.File // held while the lake is open
 	opt    Options
 	tokens *tokenService
 	ca     *authority
@@ -61,16 +63,20 @@ func Start(dir string, opt Options) (*Server, error) {
 	if err := os.MkdirAll(filepath.Join(dir, meta), 0o700); err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(dir)
+	lock, err := takeLock(filepath.Join(dir, meta, "lock"))
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{root: root, opt: opt, containers: map[string]*container{}, etags: &etagSource{}, done: make(chan error, 1)}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	s := &Server{root: root, lock: lock, opt: opt, containers: map[string]*container{}, etags: &etagSource{}, done: make(chan error, 1)}
 	if err := s.load(); err != nil {
-		return nil, errors.Join(err, root.Close())
+		return nil, errors.Join(err, root.Close(), lock.Close())
 	}
 	if err := s.listen(); err != nil {
-		return nil, errors.Join(err, root.Close())
+		return nil, errors.Join(err, root.Close(), lock.Close())
 	}
 	return s, nil
 }
@@ -90,10 +96,33 @@ func (s *Server) load() (err error) {
 			return err
 		}
 	}
+	if err := s.dropPending(); err != nil {
+		return err
+	}
 	if len(s.containers) == 0 {
 		return s.CreateContainer(s.conf.Accounts[0].Name, DefaultContainer)
 	}
 	return nil
+}
+
+// dropPending removes appended data whose file is gone.
+func (s *Server) dropPending() error {
+	alive := map[string]bool{}
+	for _, c := range s.containers {
+		for _, n := range c.nodes {
+			alive[n.ID] = true
+		}
+	}
+	entries, err := fs.ReadDir(s.root.FS(), path.Join(meta, "pending"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if !alive[e.Name()] {
+			err = errors.Join(err, s.root.RemoveAll(path.Join(meta, "pending", e.Name())))
+		}
+	}
+	return err
 }
 
 func (s *Server) openAccount(a accountConf) error {
@@ -179,7 +208,7 @@ func (s *Server) Close() error {
 		err = errors.Join(err, c.log.Close())
 	}
 	_ = s.root.Remove(endpointsName)
-	return errors.Join(err, s.root.Close())
+	return errors.Join(err, s.root.Close(), s.lock.Close())
 }
 
 // Endpoints says how to reach the lake (ADL-108).

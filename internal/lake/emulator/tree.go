@@ -144,19 +144,7 @@ func (c *container) reconcile() error {
 		}
 		p := strings.TrimPrefix(name, c.file("")+"/")
 		seen[p] = true
-		n := c.nodes[p]
-		if n == nil || n.Dir != d.IsDir() {
-			n = &node{ID: lakeward.NewID(), Dir: d.IsDir(), Created: info.ModTime().UTC(), Perms: defaultPerms(d.IsDir())}
-			n.ETag, n.Modified = "", info.ModTime().UTC()
-		}
-		if !d.IsDir() && (n.ETag == "" || n.Size != info.Size()) {
-			n.Size, n.Modified = info.Size(), info.ModTime().UTC()
-			n.ETag = fmt.Sprintf("0x8F%06X%08X", info.Size()&0xffffff, info.ModTime().UnixNano()/1000&0xffffffff)
-		}
-		if n.ETag == "" {
-			n.ETag = c.etags.next()
-		}
-		c.nodes[p] = n
+		c.believe(p, info)
 		return nil
 	})
 	for p := range c.nodes {
@@ -168,6 +156,38 @@ func (c *container) reconcile() error {
 		c.self = node{ID: lakeward.NewID(), Dir: true, ETag: c.etags.next(), Created: time.Now().UTC(), Modified: time.Now().UTC()}
 	}
 	return err
+}
+
+// believe makes the index say of a path what the tree says; a file that was put or changed there by hand
+// gets an etag made of size and time (ADL-104).
+func (c *container) believe(p string, info fs.FileInfo) {
+	n := c.nodes[p]
+	if n == nil || n.Dir != info.IsDir() {
+		n = &node{ID: lakeward.NewID(), Dir: info.IsDir(), Created: info.ModTime().UTC(), Modified: info.ModTime().UTC(), Perms: defaultPerms(info.IsDir())}
+	}
+	if !info.IsDir() && (n.ETag == "" || n.Size != info.Size()) {
+		n.Size, n.Modified = info.Size(), info.ModTime().UTC()
+		n.ETag = fmt.Sprintf("0x8F%06X%08X", info.Size()&0xffffff, info.ModTime().UnixNano()/1000&0xffffffff)
+	}
+	if n.ETag == "" {
+		n.ETag = c.etags.next()
+	}
+	c.nodes[p] = n
+}
+
+// refresh looks whether somebody changed a path in the tree while the lake runs, and believes it.
+func (c *container) refresh(p string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	info, err := c.root.Stat(c.file(p))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if c.nodes[p] != nil {
+			c.forget(p)
+		}
+	case err == nil && (info.Mode().IsRegular() || info.IsDir()):
+		c.believe(p, info)
+	}
 }
 
 // compact writes the log anew, one line for each node, and opens it for appending.

@@ -1,0 +1,181 @@
+package decode
+
+import (
+	"errors"
+	"io"
+)
+
+// rowReader cuts a CSV file into rows of cells: comma, double quotes doubled inside quotes, rows ended by
+// LF or CR LF (RFC 4180). What stands inside quotes is kept byte for byte.
+type rowReader struct {
+	in   io.Reader
+	buf  []byte
+	pos  int
+	size int
+	err  error // of in, once everything before it was handed out
+
+	line   int64 // of the next byte, from 1
+	start  int64 // line at which the row starts
+	data   []byte
+	ends   []int // end of each cell in data
+	quoted []bool
+	read   int // bytes of the row
+}
+
+func newRowReader(in io.Reader) *rowReader {
+	return &rowReader{in: in, buf: make([]byte, 64<<10), line: 1}
+}
+
+// errRow is what is wrong with a row; the reader stands behind its line.
+type errRow struct{ why string }
+
+func (e *errRow) Error() string { return e.why }
+
+// peek returns the next byte without taking it; ok is false at the end.
+func (r *rowReader) peek() (c byte, ok bool) {
+	for r.pos == r.size {
+		if r.err != nil {
+			return 0, false
+		}
+		r.pos = 0
+		r.size, r.err = r.in.Read(r.buf)
+	}
+	return r.buf[r.pos], true
+}
+
+// take returns the next byte; ok is false at the end.
+func (r *rowReader) take() (c byte, ok bool) {
+	c, ok = r.peek()
+	if ok {
+		r.pos++
+		r.read++
+		if c == '\n' {
+			r.line++
+		}
+	}
+	return c, ok
+}
+
+// cell returns cell i of the row.
+func (r *rowReader) cell(i int) []byte {
+	from := 0
+	if i > 0 {
+		from = r.ends[i-1]
+	}
+	return r.data[from:r.ends[i]]
+}
+
+func (r *rowReader) endCell(quoted bool) {
+	r.ends, r.quoted = append(r.ends, len(r.data)), append(r.quoted, quoted)
+}
+
+// next reads a row. The error is io.EOF at the end, an *errRow for a row that is not CSV, or what the
+// file gave.
+func (r *rowReader) next() error {
+	r.data, r.ends, r.quoted, r.read, r.start = r.data[:0], r.ends[:0], r.quoted[:0], 0, r.line
+	if _, ok := r.peek(); !ok {
+		return r.fail()
+	}
+	for {
+		more, err := r.field()
+		if err != nil {
+			return err
+		}
+		if !more {
+			return nil
+		}
+		if r.read > maxRow {
+			return upload("UPL-1007", "a row is longer than 16 MiB; is a closing quote missing?")
+		}
+	}
+}
+
+// fail is the error at the end of the file: that of the file, if it has one.
+func (r *rowReader) fail() error {
+	if errors.Is(r.err, io.EOF) {
+		return io.EOF
+	}
+	return r.err
+}
+
+// field reads a cell and what ends it; more is false when the row ends with it.
+func (r *rowReader) field() (more bool, err error) {
+	if c, ok := r.peek(); ok && c == '"' {
+		r.take()
+		return r.quotedField()
+	}
+	from := len(r.data)
+	for {
+		c, ok := r.take()
+		switch {
+		case !ok && errors.Is(r.err, io.EOF):
+			r.endCell(false)
+			return false, nil
+		case !ok:
+			return false, r.err
+		case c == ',':
+			r.endCell(false)
+			return true, nil
+		case c == '\n':
+			if n := len(r.data); n > from && r.data[n-1] == '\r' {
+				r.data = r.data[:n-1]
+			}
+			r.endCell(false)
+			return false, nil
+		case c == '"':
+			return false, r.skip("a quote stands in the middle of a value that is not in quotes")
+		}
+		r.data = append(r.data, c)
+		if r.read > maxRow {
+			return false, upload("UPL-1007", "a row is longer than 16 MiB; is it CSV?")
+		}
+	}
+}
+
+// quotedField reads the rest of a cell in quotes.
+func (r *rowReader) quotedField() (more bool, err error) {
+	for {
+		c, ok := r.take()
+		if !ok {
+			if errors.Is(r.err, io.EOF) {
+				return false, &errRow{"the closing quote is missing"}
+			}
+			return false, r.err
+		}
+		if c != '"' {
+			if r.data = append(r.data, c); r.read > maxRow {
+				return false, upload("UPL-1007", "a row is longer than 16 MiB; is a closing quote missing?")
+			}
+			continue
+		}
+		c, ok = r.take()
+		switch {
+		case ok && c == '"':
+			r.data = append(r.data, c)
+			continue
+		case ok && c == '\r':
+			if c, ok = r.take(); ok && c != '\n' {
+				return false, r.skip("text stands behind a closing quote")
+			}
+		}
+		r.endCell(true)
+		switch {
+		case !ok && !errors.Is(r.err, io.EOF):
+			return false, r.err
+		case !ok || c == '\n':
+			return false, nil
+		case c == ',':
+			return true, nil
+		}
+		return false, r.skip("text stands behind a closing quote")
+	}
+}
+
+// skip takes the rest of the line and says what is wrong with the row.
+func (r *rowReader) skip(why string) error {
+	for {
+		if c, ok := r.take(); !ok || c == '\n' {
+			return &errRow{why}
+		}
+	}
+}
