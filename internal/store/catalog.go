@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strings"
 
 	"github.com/lakeward/lakeward"
 )
@@ -244,32 +245,39 @@ func pair(a, b lakeward.DataFile) (string, string, error) {
 func (s *Store) Named(ctx context.Context) (map[string]bool, error) {
 	out := map[string]bool{}
 	for _, query := range []string{`SELECT profiles FROM profile_file`, `SELECT identities FROM profile_file`, `SELECT data FROM membership`, `SELECT files FROM batch`} {
-		rows, err := s.read.QueryContext(ctx, query)
-		if err != nil {
+		if err := s.namePaths(ctx, query, out); err != nil {
 			return nil, fmt.Errorf("list files: %w", err)
-		}
-		for rows.Next() {
-			var text string
-			var one lakeward.DataFile
-			var many []lakeward.DataFile
-			if err = rows.Scan(&text); err != nil {
-				break
-			}
-			if text != "" && text[0] == '[' {
-				err = json.Unmarshal([]byte(text), &many)
-			} else {
-				err = json.Unmarshal([]byte(text), &one)
-				many = []lakeward.DataFile{one}
-			}
-			for _, f := range many {
-				out[f.Path] = true
-			}
-		}
-		if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
-			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// namePaths adds the paths in a column of files, each one file or a list of them.
+func (s *Store) namePaths(ctx context.Context, query string, out map[string]bool) error {
+	rows, err := s.read.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return err
+		}
+		files := make([]lakeward.DataFile, 1)
+		if strings.HasPrefix(text, "[") {
+			err = json.Unmarshal([]byte(text), &files)
+		} else {
+			err = json.Unmarshal([]byte(text), &files[0])
+		}
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			out[f.Path] = true
+		}
+	}
+	return rows.Err()
 }
 
 // blob is a bitmap as a column value, never NULL.

@@ -68,12 +68,27 @@ func errorTexts() map[string]errorText {
 		"OperationTimedOut":                      {500, "The operation could not be completed within the permitted time."},
 		"LakeDiskFull":                           {503, "The disk of the local lake is full."},
 		"NotImplemented":                         {501, "The local lake does not serve this operation."},
+		"LeaseAlreadyPresent":                    {409, "There is already a lease present."},
+		"LeaseIdMissing":                         {412, "There is currently a lease on the resource and no lease ID was specified in the request."},
+		"LeaseIdMismatch":                        {412, "The lease ID specified did not match the lease ID for the resource."},
+		"LeaseNotPresent":                        {412, "There is currently no lease on the resource."},
+		"LeaseIdMismatchWithLeaseOperation":      {409, "The lease ID specified did not match the lease ID for the resource with the specified lease operation."},
+		"LeaseNotPresentWithLeaseOperation":      {409, "There is currently no lease on the resource."},
+		"InvaldAccessControlList":                {400, "The access control list value is invalid."},
+		"InvalidPermission":                      {400, "The permission value is invalid."},
+		"ExpiryNotSupportedForDirectory":         {400, "Set Expiry is not supported for a directory"},
 		"EndpointUnsupportedAccountFeatures":     {409, "This endpoint does not support the operation on an account without hierarchical namespace."},
 	}
 }
 
-// errorAnswer builds the answer to a refusal; a HEAD has no body.
-func errorAnswer(e *apiError, requestID string, head bool) *answer {
+// blobNames are the names that the blob interface has for codes of the dfs one.
+func blobNames() map[string]string {
+	return map[string]string{"FilesystemNotFound": "ContainerNotFound", "FilesystemAlreadyExists": "ContainerAlreadyExists", "PathNotFound": "BlobNotFound", "PathAlreadyExists": "BlobAlreadyExists"}
+}
+
+// errorAnswer builds the answer to a refusal: JSON for dfs, XML for blob; a HEAD has no body.
+func errorAnswer(e *apiError, q *request, head bool) *answer {
+	requestID := q.id
 	t, ok := errorTexts()[e.code]
 	if !ok {
 		t = errorText{http.StatusInternalServerError, e.code}
@@ -83,11 +98,19 @@ func errorAnswer(e *apiError, requestID string, head bool) *answer {
 	if code == "NotModified" {
 		code = "ConditionNotMet"
 	}
+	if name := blobNames()[code]; q.blob && name != "" {
+		code = name
+	}
 	a.header.Set("x-ms-error-code", code)
 	for k, v := range e.header {
 		a.header[k] = v
 	}
 	if head || t.status == http.StatusNotModified {
+		return a
+	}
+	if q.blob {
+		a.header.Set("Content-Type", "application/xml")
+		a.body = []byte("<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>" + code + "</Code><Message>" + t.text + "\nRequestId:" + requestID + "\nTime:" + time.Now().UTC().Format(time.RFC3339Nano) + "</Message></Error>")
 		return a
 	}
 	type object struct {

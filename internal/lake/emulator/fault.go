@@ -141,7 +141,7 @@ func (f *Fault) answer(w http.ResponseWriter, r *http.Request) {
 	if code == "" {
 		code = map[int]string{429: "ServerBusy", 503: "ServerBusy", 500: "InternalError"}[f.Code]
 	}
-	a := errorAnswer(refuse(code), "fault", r.Method == http.MethodHead)
+	a := errorAnswer(refuse(code), &request{Request: r, id: "fault"}, r.Method == http.MethodHead)
 	for k, v := range a.header {
 		w.Header()[k] = v
 	}

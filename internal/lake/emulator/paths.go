@@ -28,6 +28,8 @@ const (
 	defaultPage = 5000
 )
 
+func formatInt(n int64) string { return strconv.FormatInt(n, 10) }
+
 // checkName refuses names that the lake cannot hold (ADL-106).
 func (c *container) checkName(p string) *apiError {
 	if p == "" {
@@ -38,7 +40,7 @@ func (c *container) checkName(p string) *apiError {
 		return refuse("PathIsTooDeep")
 	}
 	for _, s := range segments {
-		if s == "" || s == "." || s == ".." || len(s) > maxSegment || strings.ContainsAny(s, "\x00\\") {
+		if s == "" || s == "." || s == ".." || len(s) > maxSegment || strings.Contains(s, "\x00") {
 			return refuse("InvalidResourceName")
 		}
 	}
@@ -48,7 +50,12 @@ func (c *container) checkName(p string) *apiError {
 func (c *container) headFilesystem(*request) (*answer, *apiError) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return newAnswer(http.StatusOK).stamp(&c.self).set("x-ms-namespace-enabled", strconv.FormatBool(!c.flat)), nil
+	a := newAnswer(http.StatusOK).stamp(&c.self).set("x-ms-namespace-enabled", strconv.FormatBool(!c.flat), "x-ms-default-encryption-scope", "$account-encryption-key",
+		"x-ms-deny-encryption-scope-override", "false")
+	if c.self.Properties != "" {
+		a.set("x-ms-properties", c.self.Properties)
+	}
+	return a, nil
 }
 
 // conditions checks If-Match and its like against what is at a path; prefix is "" or "x-ms-source-".
@@ -99,11 +106,29 @@ func (c *container) create(q *request) (*answer, *apiError) {
 	if old != nil && old.Dir != dir {
 		return nil, refuse("ResourceTypeMismatch")
 	}
+	if dir && q.Header.Get("x-ms-expiry-option") != "" {
+		return nil, refuse("ExpiryNotSupportedForDirectory")
+	}
+	proposed := q.Header.Get("x-ms-proposed-lease-id")
+	if err := old.checkLease(q.Header.Get("x-ms-lease-id"), q.now); err != nil && proposed == "" {
+		return nil, err
+	}
 	if err := c.parents(q.path, q.now); err != nil {
 		return nil, err
 	}
-	n := &node{ID: lakeward.NewID(), Dir: dir, ETag: c.etags.next(), Created: q.now, Modified: q.now, Perms: defaultPerms(dir),
+	n := &node{ID: lakeward.NewID(), Dir: dir, ETag: c.etags.next(), Created: q.now, Modified: q.now,
 		Properties: q.Header.Get("x-ms-properties"), Content: contentHeaders(q.Header)}
+	if err := c.createdPerms(q, n); err != nil {
+		return nil, err
+	}
+	if old != nil {
+		n.lease = old.lease
+	}
+	if proposed != "" {
+		if err := n.take(q.Header, q.now); err != nil {
+			return nil, err
+		}
+	}
 	var err error
 	if old != nil && !dir {
 		_ = c.root.RemoveAll(c.pendingDir(old))
@@ -149,6 +174,9 @@ func (n *node) setContent(name, value string) {
 // found returns the node of a path; a folder where a file is needed is a mismatch.
 func (c *container) found(p string, needFile bool) (*node, *apiError) {
 	n := c.nodes[p]
+	if p == "" {
+		n = &c.self
+	}
 	if n == nil {
 		return nil, refuse("PathNotFound")
 	}
@@ -172,12 +200,7 @@ func (c *container) append(q *request) (*answer, *apiError) {
 	if q.ContentLength > maxAppend {
 		return nil, refuse("InvalidHeaderValue")
 	}
-	c.mu.RLock()
-	n, err := c.found(q.path, true)
-	if err == nil && position < n.Size {
-		err = refuse("InvalidFlushPosition")
-	}
-	c.mu.RUnlock()
+	n, renewed, err := c.appendable(q, position)
 	if err != nil {
 		return nil, err
 	}
@@ -185,12 +208,15 @@ func (c *container) append(q *request) (*answer, *apiError) {
 		return nil, err
 	}
 	a := newAnswer(http.StatusAccepted).set("x-ms-request-server-encrypted", "true")
+	if renewed != "" {
+		a.set("x-ms-lease-renewed", "false") // recorded so: an append never renews early
+	}
 	if v := q.Header.Get("x-ms-content-crc64"); v != "" {
 		a.set("x-ms-content-crc64", v)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if q.query.Get("flush") == "true" {
-		c.mu.Lock()
-		defer c.mu.Unlock()
 		if v := q.Header.Get("Content-Type"); v != "" {
 			n.setContent("Content-Type", v)
 		}
@@ -199,7 +225,23 @@ func (c *container) append(q *request) (*answer, *apiError) {
 		}
 		a.stamp(n)
 	}
+	n.endLease(q.Header)
 	return a, nil
+}
+
+// appendable returns the file of an append; only a lease action changes anything.
+func (c *container) appendable(q *request, position int64) (*node, string, *apiError) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, err := c.found(q.path, true)
+	if err != nil {
+		return nil, "", err
+	}
+	if position < n.Size {
+		return nil, "", refuse("InvalidFlushPosition")
+	}
+	renewed, err := n.leaseAction(q.Header, q.now)
+	return n, renewed, err
 }
 
 // keep stores the body of an append and checks its checksums.
@@ -272,13 +314,22 @@ func (c *container) flush(q *request) (*answer, *apiError) {
 	if err := conditions(q.Header, "", n); err != nil {
 		return nil, err
 	}
+	renewed, err := n.leaseAction(q.Header, q.now)
+	if err != nil {
+		return nil, err
+	}
 	for k, v := range contentHeaders(q.Header) {
 		n.setContent(k, v)
 	}
 	if err := c.commit(q, n, position); err != nil {
 		return nil, err
 	}
-	return newAnswer(http.StatusOK).stamp(n).set("x-ms-request-server-encrypted", "false"), nil
+	n.endLease(q.Header)
+	a := newAnswer(http.StatusOK).stamp(n).set("x-ms-request-server-encrypted", "false")
+	if renewed != "" {
+		a.set("x-ms-lease-renewed", renewed)
+	}
+	return a, nil
 }
 
 // commit joins the pending blocks up to a position, which must be a block's border.
@@ -315,18 +366,17 @@ func (c *container) commit(q *request, n *node, position int64) *apiError {
 	return nil
 }
 
-// rename moves a file or a folder in one step (ADL-46).
+// rename moves a file or a folder in one step, also from another container of the account (ADL-46).
 func (c *container) rename(q *request) (*answer, *apiError) {
-	from, err := c.renameSource(q.Header.Get("x-ms-rename-source"))
+	source, from, err := c.renameSource(q.Header.Get("x-ms-rename-source"))
 	if err != nil {
 		return nil, err
 	}
 	if c.flat {
 		return nil, refuse("EndpointUnsupportedAccountFeatures")
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	src, dst := c.nodes[from], c.nodes[q.path]
+	defer lockBoth(c, source)()
+	src, dst := source.nodes[from], c.nodes[q.path]
 	if src == nil {
 		return nil, refuse("SourcePathNotFound")
 	}
@@ -339,11 +389,17 @@ func (c *container) rename(q *request) (*answer, *apiError) {
 	if err := conditions(q.Header, "", dst); err != nil {
 		return nil, err
 	}
-	if err := c.checkRename(from, q.path, src, dst); err != nil {
+	if err := src.checkLease(q.Header.Get("x-ms-source-lease-id"), q.now); err != nil {
 		return nil, err
 	}
-	if from != q.path {
-		if err := c.move(from, q.path, src, dst); err != nil {
+	if err := dst.checkLease(q.Header.Get("x-ms-lease-id"), q.now); err != nil {
+		return nil, err
+	}
+	if err := c.checkRename(source, from, q.path, src, dst); err != nil {
+		return nil, err
+	}
+	if source != c || from != q.path {
+		if err := c.move(source, from, q.path, dst); err != nil {
 			return nil, diskError(err)
 		}
 	}
@@ -356,25 +412,44 @@ func (c *container) rename(q *request) (*answer, *apiError) {
 	return newAnswer(http.StatusCreated).stamp(src), nil
 }
 
-func (c *container) renameSource(header string) (string, *apiError) {
-	source, _, _ := strings.Cut(header, "?")
-	p, err := url.PathUnescape(strings.TrimPrefix(source, "/"))
-	if err != nil {
-		return "", refuse("InvalidSourceUri")
+// lockBoth locks one or two containers, always in the same order, and returns what unlocks them.
+func lockBoth(a, b *container) func() {
+	if a == b {
+		a.mu.Lock()
+		return a.mu.Unlock
 	}
-	name, rest, _ := strings.Cut(p, "/")
-	if name != c.name {
-		return "", refuse("InvalidSourceUri")
+	if b.name < a.name {
+		a, b = b, a
 	}
-	rest = strings.Trim(rest, "/")
-	if rest == "" {
-		return "", refuse("InvalidSourceUri")
+	a.mu.Lock()
+	b.mu.Lock()
+	return func() {
+		b.mu.Unlock()
+		a.mu.Unlock()
 	}
-	return rest, c.checkName(rest)
 }
 
-func (c *container) checkRename(from, to string, src, dst *node) *apiError {
-	if to == from || strings.HasPrefix(to, from+"/") {
+// renameSource finds the container and the path of a rename's source; it arrives raw or encoded.
+func (c *container) renameSource(header string) (*container, string, *apiError) {
+	text, _, _ := strings.Cut(header, "?")
+	p, err := url.PathUnescape(text)
+	if err != nil {
+		return nil, "", refuse("InvalidSourceUri")
+	}
+	name, rest, _ := strings.Cut(strings.TrimPrefix(p, "/"), "/")
+	source := c
+	if name != c.name {
+		source = c.sibling(name)
+	}
+	rest = strings.Trim(rest, "/")
+	if source == nil || rest == "" {
+		return nil, "", refuse("InvalidSourceUri")
+	}
+	return source, rest, c.checkName(rest)
+}
+
+func (c *container) checkRename(source *container, from, to string, src, dst *node) *apiError {
+	if source == c && (to == from || strings.HasPrefix(to, from+"/")) {
 		if to == from && !src.Dir {
 			return nil
 		}
@@ -401,21 +476,43 @@ func (c *container) checkRename(from, to string, src, dst *node) *apiError {
 }
 
 // move renames in the tree between two lines of the log, so that either end of it is found after a kill.
-func (c *container) move(from, to string, src, dst *node) error {
-	if err := c.record(line{Kind: "intent", Path: from, To: to}); err != nil {
-		return err
+func (c *container) move(source *container, from, to string, dst *node) error {
+	if source == c {
+		if err := c.record(line{Kind: "intent", Path: from, To: to}); err != nil {
+			return err
+		}
 	}
 	if dst != nil && dst.Dir {
 		if err := c.root.Remove(c.file(to)); err != nil {
 			return err
 		}
 	}
-	if err := c.root.Rename(c.file(from), c.file(to)); err != nil {
+	if err := c.root.Rename(source.file(from), c.file(to)); err != nil {
 		return err
 	}
-	c.moved(from, to)
-	err := c.record(line{Kind: "move", Path: from, To: to})
-	return errors.Join(err, c.sync(path.Dir(c.file(to))), c.sync(path.Dir(c.file(from))))
+	var err error
+	if source == c {
+		c.moved(from, to)
+		err = c.record(line{Kind: "move", Path: from, To: to})
+	} else {
+		err = c.adopt(source, from, to)
+	}
+	return errors.Join(err, c.sync(path.Dir(c.file(to))), c.sync(path.Dir(source.file(from))))
+}
+
+// adopt takes over the nodes of a path that was moved in from another container.
+func (c *container) adopt(source *container, from, to string) error {
+	c.forget(to)
+	lines := []line{{Kind: "del", Path: to}}
+	for q, n := range source.nodes {
+		if q == from || strings.HasPrefix(q, from+"/") {
+			p := to + strings.TrimPrefix(q, from)
+			c.nodes[p] = n
+			lines = append(lines, line{Kind: "put", Path: p, Node: n})
+		}
+	}
+	source.forget(from)
+	return errors.Join(c.record(lines...), source.record(line{Kind: "del", Path: from}))
 }
 
 // head answers with the state of a path (ADL-48).
@@ -446,11 +543,14 @@ func statusAnswer(n *node) *answer {
 	if n.Dir {
 		kind = "directory"
 	}
-	a := newAnswer(http.StatusOK).stamp(n).set("Content-Length", strconv.FormatInt(n.Size, 10), "Accept-Ranges", "bytes", "Content-Type", "application/octet-stream",
-		"x-ms-resource-type", kind, "x-ms-owner", "$superuser", "x-ms-group", "$superuser", "x-ms-permissions", n.Perms, "x-ms-lease-status", "unlocked",
-		"x-ms-lease-state", "available", "x-ms-server-encrypted", "true", "x-ms-creation-time", n.Created.Format(http.TimeFormat))
+	a := newAnswer(http.StatusOK).stamp(n).set("Content-Length", formatInt(n.Size), "Accept-Ranges", "bytes", "Content-Type", "application/octet-stream",
+		"x-ms-resource-type", kind, "x-ms-owner", owner(n.Owner), "x-ms-group", owner(n.Group), "x-ms-permissions", n.permissions(), "x-ms-lease-status", "unlocked",
+		"x-ms-lease-state", "available", "x-ms-content-crc64", "AAAAAAAAAAA=", "x-ms-server-encrypted", "true", "x-ms-creation-time", n.Created.Format(http.TimeFormat))
 	if n.Properties != "" {
 		a.set("x-ms-properties", n.Properties)
+	}
+	if n.lease.active(time.Now()) {
+		a.set("x-ms-lease-status", "locked", "x-ms-lease-state", "leased")
 	}
 	for k, v := range n.Content {
 		a.set(k, v)
@@ -529,6 +629,9 @@ func (c *container) delete(q *request) (*answer, *apiError) {
 	if err := conditions(q.Header, "", n); err != nil {
 		return nil, err
 	}
+	if err := n.checkLease(q.Header.Get("x-ms-lease-id"), q.now); err != nil {
+		return nil, err
+	}
 	if n.Dir && q.query.Get("recursive") != "true" && !c.empty(q.path) {
 		return nil, refuse("DirectoryNotEmpty")
 	}
@@ -599,8 +702,8 @@ func (c *container) list(q *request) (*answer, *apiError) {
 const windowsEpoch = -11644473600
 
 func listEntry(p string, n *node) map[string]string {
-	e := map[string]string{"name": p, "contentLength": strconv.FormatInt(n.Size, 10), "etag": n.ETag, "lastModified": n.Modified.UTC().Format(http.TimeFormat),
-		"owner": "$superuser", "group": "$superuser", "permissions": n.Perms, "expiryTime": "0",
+	e := map[string]string{"name": p, "contentLength": formatInt(n.Size), "etag": n.ETag, "lastModified": n.Modified.UTC().Format(http.TimeFormat),
+		"owner": owner(n.Owner), "group": owner(n.Group), "permissions": n.permissions(), "expiryTime": "0",
 		"creationTime": strconv.FormatInt((n.Created.Unix()-windowsEpoch)*10_000_000, 10)}
 	if n.Dir {
 		e["isDirectory"] = "true"

@@ -87,14 +87,20 @@ func (q *request) method() string {
 
 func (q *request) operation() string {
 	if q.blob {
-		return ""
+		return q.blobOperation()
 	}
 	action, resource := q.query.Get("action"), q.query.Get("resource")
-	if q.path == "" {
-		if resource != "filesystem" {
-			return ""
+	if q.path == "" && q.container == "" {
+		if resource == "account" && q.method() == http.MethodGet {
+			return "fs-list"
 		}
-		return map[string]string{http.MethodHead: "fs-head", http.MethodPut: "fs-create", http.MethodDelete: "fs-delete", http.MethodGet: "list"}[q.method()]
+		return ""
+	}
+	if q.path == "" && resource != "filesystem" { // the root folder itself
+		return map[string]string{"setAccessControl": "set-acl", "getAccessControl": "get-acl", "setAccessControlRecursive": "set-acl-recursive"}[action]
+	}
+	if q.path == "" {
+		return map[string]string{http.MethodHead: "fs-head", http.MethodPut: "fs-create", http.MethodDelete: "fs-delete", http.MethodGet: "list", http.MethodPatch: "fs-set"}[q.method()]
 	}
 	switch q.method() {
 	case http.MethodPut:
@@ -103,13 +109,11 @@ func (q *request) operation() string {
 		}
 		return map[string]string{"file": "create", "directory": "create-dir"}[resource]
 	case http.MethodPatch:
-		if action == "append" || action == "flush" {
-			return action
-		}
+		return map[string]string{"append": "append", "flush": "flush", "setAccessControl": "set-acl", "setAccessControlRecursive": "set-acl-recursive", "setProperties": "set-properties"}[action]
 	case http.MethodHead:
-		if action == "" || action == "getStatus" {
-			return "head"
-		}
+		return map[string]string{"": "head", "getStatus": "head", "getAccessControl": "get-acl", "checkAccess": "check-access"}[action]
+	case http.MethodPost:
+		return "lease"
 	case http.MethodGet:
 		return "read"
 	case http.MethodDelete:
@@ -123,7 +127,7 @@ func (s *Server) serveStorage(w http.ResponseWriter, r *http.Request, q *request
 	q.Request = r
 	a, err := s.handle(q)
 	if err != nil {
-		a = errorAnswer(err, q.id, r.Method == http.MethodHead)
+		a = errorAnswer(err, q, r.Method == http.MethodHead)
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 1<<20)) // so that the connection can be used again
 	h := w.Header()
@@ -132,6 +136,9 @@ func (s *Server) serveStorage(w http.ResponseWriter, r *http.Request, q *request
 	}
 	h.Set("x-ms-request-id", q.id)
 	h.Set("Server", "Windows-Azure-HDFS/1.0 Microsoft-HTTPAPI/2.0")
+	if q.blob {
+		h.Set("Server", "Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0")
+	}
 	if v := r.Header.Get("x-ms-version"); v != "" {
 		h.Set("x-ms-version", v)
 	}
@@ -159,8 +166,7 @@ func (s *Server) handle(q *request) (*answer, *apiError) {
 	default:
 		return nil, &apiError{code: "UnsupportedHttpVerb", header: http.Header{"Allow": {"DELETE,GET,HEAD,PATCH,PUT"}}}
 	}
-	acc := s.account(q.account)
-	if acc == nil {
+	if s.account(q.account) == nil {
 		return nil, refuse("ResourceNotFound")
 	}
 	if err := s.authorize(q); err != nil {
@@ -169,8 +175,11 @@ func (s *Server) handle(q *request) (*answer, *apiError) {
 	if q.op == "" {
 		return nil, refuse("NotImplemented")
 	}
-	if q.op == "fs-create" {
+	switch q.op {
+	case "fs-create":
 		return s.createFilesystem(q)
+	case "fs-list":
+		return s.listFilesystems(q)
 	}
 	c := s.container(q.account, q.container)
 	if c == nil {
@@ -180,6 +189,8 @@ func (s *Server) handle(q *request) (*answer, *apiError) {
 		return nil, err
 	}
 	return map[string]func(*request) (*answer, *apiError){
+		"fs-set": c.setFilesystem, "get-acl": c.getACL, "set-acl": c.setACL, "set-acl-recursive": c.setACLRecursive, "set-properties": c.setProperties,
+		"check-access": c.checkAccess, "lease": c.leaseRequest,
 		"fs-head": c.headFilesystem, "list": c.list, "create": c.create, "create-dir": c.create, "append": c.append, "flush": c.flush,
 		"rename": c.rename, "head": c.head, "read": c.read, "delete": c.delete, "fs-delete": s.deleteFilesystem,
 	}[q.op](q)
@@ -200,8 +211,14 @@ func (s *Server) container(account, name string) *container {
 // authorize checks the bearer token and the role of its client (ADL-111, ADL-117).
 func (s *Server) authorize(q *request) *apiError {
 	auth := q.Header.Get("Authorization")
+	if auth == "" && q.blob {
+		return refuse("ResourceNotFound")
+	}
 	if auth == "" {
 		return refuse("AuthenticationFailed")
+	}
+	if credentials, ok := strings.CutPrefix(auth, "SharedKey "); ok {
+		return s.checkSharedKey(q, credentials)
 	}
 	token, ok := strings.CutPrefix(auth, "Bearer ")
 	if !ok {
@@ -263,7 +280,17 @@ func (s *Server) createFilesystem(q *request) (*answer, *apiError) {
 		return nil, diskError(err)
 	}
 	c := s.container(q.account, q.container)
-	return newAnswer(http.StatusCreated).stamp(&c.self).set("x-ms-namespace-enabled", strconv.FormatBool(!c.flat)), nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.self.Properties = q.Header.Get("x-ms-properties")
+	if err := c.record(line{Kind: "container", Node: &c.self}); err != nil {
+		return nil, diskError(err)
+	}
+	a := newAnswer(http.StatusCreated).stamp(&c.self)
+	if !q.blob {
+		a.set("x-ms-namespace-enabled", strconv.FormatBool(!c.flat))
+	}
+	return a, nil
 }
 
 func validContainer(name string) bool {
@@ -278,6 +305,9 @@ func (s *Server) deleteFilesystem(q *request) (*answer, *apiError) {
 	c := s.containers[key]
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := conditions(q.Header, "", &c.self); err != nil {
+		return nil, err
+	}
 	if err := c.root.RemoveAll(c.file("")); err != nil {
 		return nil, diskError(err)
 	}

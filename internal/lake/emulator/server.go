@@ -145,7 +145,7 @@ func (s *Server) openAccount(a accountConf) error {
 		if err != nil {
 			return err
 		}
-		s.containers[a.Name+"/"+e.Name()] = c
+		s.adopt(a.Name, c)
 	}
 	return nil
 }
@@ -165,8 +165,14 @@ func (s *Server) CreateContainer(account, name string) error {
 	if err != nil {
 		return err
 	}
-	s.containers[account+"/"+name] = c
+	s.adopt(account, c)
 	return nil
+}
+
+// adopt adds a container to those that are served.
+func (s *Server) adopt(account string, c *container) {
+	c.sibling = func(name string) *container { return s.container(account, name) }
+	s.containers[account+"/"+c.name] = c
 }
 
 func (s *Server) listen() error {

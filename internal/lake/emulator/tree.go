@@ -30,6 +30,11 @@ type node struct {
 	Properties string            `json:"properties,omitempty"` // x-ms-properties, as sent
 	Content    map[string]string `json:"content,omitempty"`    // stored content headers
 	Perms      string            `json:"perms,omitempty"`
+	ACL        []aclEntry        `json:"acl,omitempty"` // nil: what Perms stands for
+	Owner      string            `json:"owner,omitempty"`
+	Group      string            `json:"group,omitempty"`
+
+	lease *lease
 }
 
 // line is one entry of a container's log. Kinds: put, del, intent and move of a rename, container.
@@ -52,6 +57,7 @@ type container struct {
 	self    node
 	log     *os.File
 	etags   *etagSource
+	sibling func(name string) *container // another container of the account
 }
 
 // etagSource hands out etags that never repeat while the lake runs.
@@ -153,7 +159,7 @@ func (c *container) reconcile() error {
 		}
 	}
 	if c.self.ETag == "" {
-		c.self = node{ID: lakeward.NewID(), Dir: true, ETag: c.etags.next(), Created: time.Now().UTC(), Modified: time.Now().UTC()}
+		c.self = node{ID: lakeward.NewID(), Dir: true, Perms: defaultPerms(true), ETag: c.etags.next(), Created: time.Now().UTC(), Modified: time.Now().UTC()}
 	}
 	return err
 }
@@ -229,6 +235,9 @@ func (c *container) record(lines ...line) error {
 
 // put stores a node in the index and the log.
 func (c *container) put(p string, n *node) error {
+	if p == "" {
+		return c.record(line{Kind: "container", Node: n})
+	}
 	c.nodes[p] = n
 	return c.record(line{Kind: "put", Path: p, Node: n})
 }
@@ -290,6 +299,9 @@ func (c *container) parents(p string, now time.Time) *apiError {
 		return diskError(err)
 	}
 	n := &node{ID: lakeward.NewID(), Dir: true, ETag: c.etags.next(), Created: now, Modified: now, Perms: defaultPerms(true)}
+	if parent := c.nodes[path.Dir(dir)]; parent != nil {
+		n.inherit(parent)
+	}
 	if err := c.put(dir, n); err != nil {
 		return diskError(err)
 	}

@@ -1,0 +1,91 @@
+package emulator
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// listFilesystems answers with a page of the account's containers (ADL-40).
+func (s *Server) listFilesystems(q *request) (*answer, *apiError) {
+	most := defaultPage
+	if v := q.query.Get("maxResults"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 {
+			return nil, refuse("OutOfRangeQueryParameterValue")
+		}
+		most = min(n, defaultPage)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for key := range s.containers {
+		name, ok := strings.CutPrefix(key, q.account+"/")
+		if ok && strings.HasPrefix(name, q.query.Get("prefix")) && name > q.query.Get("continuation") {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	a := newAnswer(http.StatusOK).set("Content-Type", "application/json;charset=utf-8")
+	if len(names) > most {
+		names = names[:most]
+		a.set("x-ms-continuation", names[most-1])
+	}
+	type entry struct {
+		Name     string `json:"name"`
+		ETag     string `json:"etag"`
+		Modified string `json:"lastModified"`
+	}
+	out := []entry{}
+	for _, name := range names {
+		c := s.containers[q.account+"/"+name]
+		c.mu.RLock()
+		out = append(out, entry{name, c.self.ETag, c.self.Modified.UTC().Format(http.TimeFormat)})
+		c.mu.RUnlock()
+	}
+	var err error
+	if a.body, err = json.Marshal(map[string]any{"filesystems": out}); err != nil {
+		return nil, diskError(err)
+	}
+	return a, nil
+}
+
+// setFilesystem replaces the properties of a container (ADL-41).
+func (c *container) setFilesystem(q *request) (*answer, *apiError) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := conditions(q.Header, "", &c.self); err != nil {
+		return nil, err
+	}
+	c.self.Properties, c.self.ETag, c.self.Modified = q.Header.Get("x-ms-properties"), c.etags.next(), q.now
+	if err := c.record(line{Kind: "container", Node: &c.self}); err != nil {
+		return nil, diskError(err)
+	}
+	return newAnswer(http.StatusOK).stamp(&c.self), nil
+}
+
+// setProperties replaces the properties and content headers of a path (ADL-49).
+func (c *container) setProperties(q *request) (*answer, *apiError) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, err := c.found(q.path, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := conditions(q.Header, "", n); err != nil {
+		return nil, err
+	}
+	if err := n.checkLease(q.Header.Get("x-ms-lease-id"), q.now); err != nil {
+		return nil, err
+	}
+	n.Properties, n.ETag, n.Modified = q.Header.Get("x-ms-properties"), c.etags.next(), q.now
+	for k, v := range contentHeaders(q.Header) {
+		n.setContent(k, v)
+	}
+	if err := c.put(q.path, n); err != nil {
+		return nil, diskError(err)
+	}
+	return newAnswer(http.StatusOK).stamp(n), nil
+}
