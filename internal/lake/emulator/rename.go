@@ -1,0 +1,158 @@
+package emulator
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+)
+
+// rename moves a file or a folder in one step, also from another container of the account (ADL-46).
+func (c *container) rename(q *request) (*answer, *apiError) {
+	source, from, err := c.renameSource(q.Header.Get("x-ms-rename-source"))
+	if err != nil {
+		return nil, err
+	}
+	if c.flat {
+		return nil, refuse("EndpointUnsupportedAccountFeatures")
+	}
+	defer lockBoth(c, source)()
+	src, dst := source.nodes[from], c.nodes[q.path]
+	if src == nil {
+		return nil, refuse("SourcePathNotFound")
+	}
+	if err := conditions(q.Header, "x-ms-source-", src); err != nil {
+		return nil, err
+	}
+	if dst != nil && q.Header.Get("If-None-Match") == "*" {
+		return nil, refuse("PathAlreadyExists")
+	}
+	if err := conditions(q.Header, "", dst); err != nil {
+		return nil, err
+	}
+	if err := src.checkLease(q.Header.Get("x-ms-source-lease-id"), q.now); err != nil {
+		return nil, err
+	}
+	if err := dst.checkLease(q.Header.Get("x-ms-lease-id"), q.now); err != nil {
+		return nil, err
+	}
+	if err := c.checkRename(source, from, q.path, src, dst); err != nil {
+		return nil, err
+	}
+	if source != c || from != q.path {
+		if err := c.move(source, from, q.path, dst); err != nil {
+			return nil, diskError(err)
+		}
+	}
+	if v := q.Header.Get("x-ms-properties"); v != "" {
+		src.Properties = v
+		if err := c.put(q.path, src); err != nil {
+			return nil, diskError(err)
+		}
+	}
+	return newAnswer(http.StatusCreated).stamp(src), nil
+}
+
+// lockBoth locks one or two containers, always in the same order, and returns what unlocks them.
+func lockBoth(a, b *container) func() {
+	if a == b {
+		a.mu.Lock()
+		return a.mu.Unlock
+	}
+	if b.name < a.name {
+		a, b = b, a
+	}
+	a.mu.Lock()
+	b.mu.Lock()
+	return func() {
+		b.mu.Unlock()
+		a.mu.Unlock()
+	}
+}
+
+// renameSource finds the container and the path of a rename's source; it arrives raw or encoded.
+func (c *container) renameSource(header string) (*container, string, *apiError) {
+	text, _, _ := strings.Cut(header, "?")
+	p, err := url.PathUnescape(text)
+	if err != nil {
+		return nil, "", refuse("InvalidSourceUri")
+	}
+	name, rest, _ := strings.Cut(strings.TrimPrefix(p, "/"), "/")
+	source := c
+	if name != c.name {
+		source = c.sibling(name)
+	}
+	rest = strings.Trim(rest, "/")
+	if source == nil || rest == "" {
+		return nil, "", refuse("InvalidSourceUri")
+	}
+	return source, rest, c.checkName(rest)
+}
+
+func (c *container) checkRename(source *container, from, to string, src, dst *node) *apiError {
+	if source == c && (to == from || strings.HasPrefix(to, from+"/")) {
+		if to == from && !src.Dir {
+			return nil
+		}
+		return refuse("InvalidRenameSourcePath")
+	}
+	if parent := path.Dir(to); parent != "." {
+		switch n := c.nodes[parent]; {
+		case n == nil:
+			return refuse("RenameDestinationParentPathNotFound")
+		case !n.Dir:
+			return refuse("PathConflict")
+		}
+	}
+	if dst == nil {
+		return nil
+	}
+	if src.Dir != dst.Dir {
+		return refuse("InvalidSourceOrDestinationResourceType")
+	}
+	if dst.Dir && !c.empty(to) {
+		return refuse("PathAlreadyExists")
+	}
+	return nil
+}
+
+// move renames in the tree between two lines of the log, so that either end of it is found after a kill.
+func (c *container) move(source *container, from, to string, dst *node) error {
+	if source == c {
+		if err := c.record(line{Kind: "intent", Path: from, To: to}); err != nil {
+			return err
+		}
+	}
+	if dst != nil && dst.Dir {
+		if err := c.root.Remove(c.file(to)); err != nil {
+			return err
+		}
+	}
+	if err := c.root.Rename(source.file(from), c.file(to)); err != nil {
+		return err
+	}
+	var err error
+	if source == c {
+		c.moved(from, to)
+		err = c.record(line{Kind: "move", Path: from, To: to})
+	} else {
+		err = c.adopt(source, from, to)
+	}
+	return errors.Join(err, c.sync(path.Dir(c.file(to))), c.sync(path.Dir(source.file(from))))
+}
+
+// adopt takes over the nodes of a path that was moved in from another container.
+func (c *container) adopt(source *container, from, to string) error {
+	c.forget(to)
+	lines := []line{{Kind: "del", Path: to}}
+	for q, n := range source.nodes {
+		if q == from || strings.HasPrefix(q, from+"/") {
+			p := to + strings.TrimPrefix(q, from)
+			c.nodes[p] = n
+			lines = append(lines, line{Kind: "put", Path: p, Node: n})
+		}
+	}
+	source.forget(from)
+	return errors.Join(c.record(lines...), source.record(line{Kind: "del", Path: from}))
+}

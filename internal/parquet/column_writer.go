@@ -1,0 +1,348 @@
+package parquet
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/lakeward/lakeward/internal/vector"
+)
+
+// columnWriter collects one column of the open row group.
+type columnWriter struct {
+	Column
+	open  vector.Vector // values of the open page
+	nulls int64         // of the open page
+
+	dict      map[string]int32
+	dictBytes []byte // PLAIN, in code order
+	dictOff   bool   // too many distinct values
+	codes     []int32
+	lastDict  *vector.Dictionary // of the last vector added, and its codes in ours
+	recode    []int32
+
+	pages     []byte // finished pages
+	locations []format.PageLocation
+	stats     columnStats
+	rows      int64
+	raw       int64
+	dictPages int32
+	plain     int32
+}
+
+type columnStats struct {
+	nulls    int64
+	has      bool
+	min, max int64
+	fmin     float64
+	fmax     float64
+}
+
+func (c *columnWriter) add(v *vector.Vector, lo, hi int) error {
+	if v.Kind != c.Kind {
+		return fmt.Errorf("write parquet: column %s has kind %d, not %d", c.Path, v.Kind, c.Kind)
+	}
+	if c.open.Kind == 0 {
+		c.open.Reset(c.Kind)
+	}
+	for i := lo; i < hi; i++ {
+		if v.IsNull(i) {
+			if c.Required {
+				return fmt.Errorf("write parquet: null in required column %s", c.Path)
+			}
+			c.appendNull()
+			continue
+		}
+		switch c.Kind {
+		case vector.String:
+			c.addString(v, i)
+		case vector.Float:
+			c.open.AppendFloat(v.Floats[i])
+		case vector.Bool:
+			c.open.AppendBool(v.Bools.Get(i))
+		default:
+			c.open.AppendInt(v.Ints[i])
+		}
+	}
+	return nil
+}
+
+func (c *columnWriter) appendNull() {
+	if c.open.Valid == nil {
+		c.open.Valid = vector.NewBits(pageRows)
+		c.open.Valid.Fill(pageRows)
+	}
+	c.nulls++
+	c.open.AppendNull()
+	if c.Kind == vector.String && !c.dictOff {
+		c.codes = append(c.codes, 0)
+	}
+}
+
+// addString appends string i and, while the column has a dictionary, its code.
+func (c *columnWriter) addString(v *vector.Vector, i int) {
+	c.open.AppendString(v.Str(i))
+	if c.dictOff {
+		return
+	}
+	if v.Dict != nil {
+		if c.lastDict != v.Dict {
+			c.lastDict, c.recode = v.Dict, make([]int32, v.Dict.Len())
+		}
+		if k := c.recode[v.Codes[i]]; k > 0 {
+			c.codes = append(c.codes, k-1)
+			return
+		}
+	}
+	s := v.Str(i)
+	code, ok := c.dict[string(s)]
+	if !ok {
+		if len(c.dict) == maxDict {
+			c.dictOff = true
+			return
+		}
+		if c.dict == nil {
+			c.dict = map[string]int32{}
+		}
+		code = int32(len(c.dict))
+		c.dict[string(s)] = code
+		c.dictBytes = binary.LittleEndian.AppendUint32(c.dictBytes, uint32(len(s)))
+		c.dictBytes = append(c.dictBytes, s...)
+	}
+	if v.Dict != nil {
+		c.recode[v.Codes[i]] = code + 1
+	}
+	c.codes = append(c.codes, code)
+}
+
+// endPage encodes the open page and appends it to the finished ones.
+func (c *columnWriter) endPage(firstRow int64) error {
+	n := c.open.Len
+	levels := c.levels(n)
+	var values []byte
+	encoding := format.Plain
+	if c.Kind == vector.String && !c.dictOff && c.dict != nil {
+		encoding = format.RLEDictionary
+		values = c.packCodes()
+		c.dictPages++
+	} else {
+		values = c.plainValues()
+		c.plain++
+	}
+	c.observe()
+	packed := s2.EncodeSnappy(nil, values)
+	compressed := len(packed) < len(values)
+	if !compressed {
+		packed = values
+	}
+	header, err := marshal(&format.PageHeader{
+		Type:                 format.DataPageV2,
+		UncompressedPageSize: int32(len(levels) + len(values)),
+		CompressedPageSize:   int32(len(levels) + len(packed)),
+		DataPageHeaderV2: thrift.New(format.DataPageHeaderV2{
+			NumValues: int32(n), NumNulls: int32(c.nulls), NumRows: int32(n), Encoding: encoding,
+			DefinitionLevelsByteLength: int32(len(levels)), IsCompressed: thrift.New(compressed),
+		}),
+	})
+	if err != nil {
+		return err
+	}
+	c.locations = append(c.locations, format.PageLocation{
+		Offset: int64(len(c.pages)), CompressedPageSize: int32(len(header) + len(levels) + len(packed)), FirstRowIndex: firstRow,
+	})
+	c.pages = append(append(append(c.pages, header...), levels...), packed...)
+	c.raw += int64(len(header) + len(levels) + len(values))
+	c.rows += int64(n)
+	c.stats.nulls += c.nulls
+	c.nulls, c.codes = 0, c.codes[:0]
+	c.open.Reset(c.Kind)
+	return nil
+}
+
+// levels encodes the definition levels: one run where nothing is null, else the validity bits as they are.
+func (c *columnWriter) levels(n int) []byte {
+	if c.Required {
+		return nil
+	}
+	if c.nulls == 0 {
+		return append(binary.AppendUvarint(nil, uint64(n)<<1), 1)
+	}
+	groups := (n + 7) / 8
+	out := binary.AppendUvarint(nil, uint64(groups)<<1|1)
+	for i := range groups {
+		out = append(out, byte(c.open.Valid[i/8]>>(i%8*8)))
+	}
+	if n%8 != 0 { // the bits behind the last row are not part of the page
+		out[len(out)-1] &= 1<<(n%8) - 1
+	}
+	return out
+}
+
+func (c *columnWriter) packCodes() []byte {
+	width := 0
+	for 1<<width < len(c.dict) {
+		width++
+	}
+	n := c.open.Len - int(c.nulls)
+	out := binary.AppendUvarint([]byte{byte(width)}, uint64((n+7)/8)<<1|1)
+	var word uint64
+	have, packed := 0, 0
+	for i, k := range c.codes {
+		if c.open.IsNull(i) {
+			continue
+		}
+		word |= uint64(k) << have
+		have += width
+		packed++
+		for have >= 8 {
+			out = append(out, byte(word))
+			word >>= 8
+			have -= 8
+		}
+	}
+	for ; packed%8 != 0; packed++ {
+		have += width
+		for have >= 8 {
+			out = append(out, byte(word))
+			word >>= 8
+			have -= 8
+		}
+	}
+	return out
+}
+
+func (c *columnWriter) plainValues() []byte {
+	var out []byte
+	var bits byte
+	count := 0
+	for i := range c.open.Len {
+		if c.open.IsNull(i) {
+			continue
+		}
+		switch c.physical() {
+		case format.ByteArray:
+			s := c.open.Str(i)
+			out = binary.LittleEndian.AppendUint32(out, uint32(len(s)))
+			out = append(out, s...)
+		case format.Double:
+			out = binary.LittleEndian.AppendUint64(out, math.Float64bits(c.open.Floats[i]))
+		case format.Int32:
+			out = binary.LittleEndian.AppendUint32(out, uint32(c.open.Ints[i]))
+		case format.Int64:
+			out = binary.LittleEndian.AppendUint64(out, uint64(c.open.Ints[i]))
+		case format.Boolean:
+			if c.open.Bools.Get(i) {
+				bits |= 1 << (count % 8)
+			}
+			if count++; count%8 == 0 {
+				out, bits = append(out, bits), 0
+			}
+		}
+	}
+	if count%8 != 0 {
+		out = append(out, bits)
+	}
+	return out
+}
+
+// observe takes the page's values into the statistics of the chunk.
+func (c *columnWriter) observe() {
+	s := &c.stats
+	for i := range c.open.Len {
+		if c.open.IsNull(i) {
+			continue
+		}
+		switch c.Kind {
+		case vector.Int, vector.Date, vector.Time:
+			n := c.open.Ints[i]
+			if !s.has || n < s.min {
+				s.min = n
+			}
+			if !s.has || n > s.max {
+				s.max = n
+			}
+			s.has = true
+		case vector.Float:
+			f := c.open.Floats[i]
+			if math.IsNaN(f) {
+				continue
+			}
+			if !s.has || f < s.fmin {
+				s.fmin = f
+			}
+			if !s.has || f > s.fmax {
+				s.fmax = f
+			}
+			s.has = true
+		}
+	}
+}
+
+func (c *columnWriter) statistics() format.Statistics {
+	s := format.Statistics{NullCount: c.stats.nulls}
+	if !c.stats.has {
+		return s
+	}
+	switch c.physical() {
+	case format.Int32:
+		s.MinValue = binary.LittleEndian.AppendUint32(nil, uint32(c.stats.min))
+		s.MaxValue = binary.LittleEndian.AppendUint32(nil, uint32(c.stats.max))
+	case format.Int64:
+		s.MinValue = binary.LittleEndian.AppendUint64(nil, uint64(c.stats.min))
+		s.MaxValue = binary.LittleEndian.AppendUint64(nil, uint64(c.stats.max))
+	case format.Double: // zero has two signs; the bounds cover both
+		lo, hi := c.stats.fmin, c.stats.fmax
+		if lo == 0 {
+			lo = math.Copysign(0, -1)
+		}
+		if hi == 0 {
+			hi = 0
+		}
+		s.MinValue = binary.LittleEndian.AppendUint64(nil, math.Float64bits(lo))
+		s.MaxValue = binary.LittleEndian.AppendUint64(nil, math.Float64bits(hi))
+	}
+	return s
+}
+
+// endChunk writes the column's part of the row group and starts the next one.
+func (c *columnWriter) endChunk(w *Writer) (format.ColumnChunk, format.OffsetIndex) {
+	start := w.offset
+	meta := format.ColumnMetaData{Type: c.physical(), PathInSchema: strings.Split(c.Path, "."), Codec: format.Snappy,
+		NumValues: c.rows, Statistics: c.statistics(), Encoding: []format.Encoding{format.RLE}}
+	if c.dictPages > 0 {
+		packed := s2.EncodeSnappy(nil, c.dictBytes)
+		header, err := marshal(&format.PageHeader{
+			Type: format.DictionaryPage, UncompressedPageSize: int32(len(c.dictBytes)), CompressedPageSize: int32(len(packed)),
+			DictionaryPageHeader: thrift.New(format.DictionaryPageHeader{NumValues: int32(len(c.dict)), Encoding: format.Plain}),
+		})
+		if err != nil && w.err == nil {
+			w.err = err
+		}
+		meta.DictionaryPageOffset = start
+		meta.Encoding = append(meta.Encoding, format.RLEDictionary)
+		meta.EncodingStats = append(meta.EncodingStats, format.PageEncodingStats{PageType: format.DataPageV2, Encoding: format.RLEDictionary, Count: c.dictPages})
+		w.write(header)
+		w.write(packed)
+		c.raw += int64(len(header) + len(c.dictBytes))
+	}
+	if c.plain > 0 || c.dictPages > 0 {
+		meta.Encoding = append(meta.Encoding, format.Plain)
+	}
+	if c.plain > 0 {
+		meta.EncodingStats = append(meta.EncodingStats, format.PageEncodingStats{PageType: format.DataPageV2, Encoding: format.Plain, Count: c.plain})
+	}
+	meta.DataPageOffset = w.offset
+	index := format.OffsetIndex{PageLocations: c.locations}
+	for i := range index.PageLocations {
+		index.PageLocations[i].Offset += w.offset
+	}
+	w.write(c.pages)
+	meta.TotalCompressedSize, meta.TotalUncompressedSize = w.offset-start, c.raw
+	*c = columnWriter{Column: c.Column, open: c.open, codes: c.codes[:0], pages: c.pages[:0]}
+	return format.ColumnChunk{FileOffset: start, MetaData: meta}, index
+}
