@@ -183,11 +183,8 @@ func (n *node) inherit(parent *node) {
 func (c *container) getACL(q *request) (*answer, *apiError) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	n, err := c.found(q.path, false)
+	n, err := c.target(q)
 	if err != nil {
-		return nil, err
-	}
-	if err := conditions(q.Header, "", n); err != nil {
 		return nil, err
 	}
 	return newAnswer(http.StatusOK).stamp(n).set("x-ms-owner", owner(n.Owner), "x-ms-group", owner(n.Group), "x-ms-permissions", n.permissions(), "x-ms-acl", n.aclText()), nil
@@ -214,11 +211,8 @@ func (c *container) checkAccess(q *request) (*answer, *apiError) {
 func (c *container) setACL(q *request) (*answer, *apiError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n, err := c.found(q.path, false)
+	n, err := c.target(q)
 	if err != nil {
-		return nil, err
-	}
-	if err := conditions(q.Header, "", n); err != nil {
 		return nil, err
 	}
 	if err := n.checkLease(q.Header.Get("x-ms-lease-id"), q.now); err != nil {

@@ -48,7 +48,7 @@ func (c *container) append(q *request) (*answer, *apiError) {
 	defer c.mu.Unlock()
 	if q.query.Get("flush") == "true" {
 		if v := q.Header.Get("Content-Type"); v != "" {
-			n.setContent("Content-Type", v)
+			n.keep("Content-Type", v)
 		}
 		if err := c.commit(q, n, position+q.ContentLength); err != nil {
 			return nil, err
@@ -149,7 +149,7 @@ func (c *container) flush(q *request) (*answer, *apiError) {
 		return nil, err
 	}
 	for k, v := range contentHeaders(q.Header) {
-		n.setContent(k, v)
+		n.keep(k, v)
 	}
 	if err := c.commit(q, n, position); err != nil {
 		return nil, err

@@ -39,6 +39,7 @@ func errorTexts() map[string]errorText {
 		"InvalidRenameSourcePath":                {409, "The source directory cannot be the same as the destination directory, nor can the destination be a subdirectory of the source directory."},
 		"InvalidSourceOrDestinationResourceType": {409, "The source and destination resource type must be identical."},
 		"InvalidSourceUri":                       {400, "The source URI is invalid."},
+		"BothCrc64AndMd5RangeHeaderPresent":      {400, "Both the CRC64 and the MD5 of a range are requested; ask for one."},
 		"DirectoryNotEmpty":                      {409, "The recursive query parameter value must be true to delete a non-empty directory."},
 		"ConditionNotMet":                        {412, condition},
 		"NotModified":                            {304, condition},
@@ -81,9 +82,21 @@ func errorTexts() map[string]errorText {
 	}
 }
 
-// blobNames are the names that the blob interface has for codes of the dfs one.
-func blobNames() map[string]string {
-	return map[string]string{"FilesystemNotFound": "ContainerNotFound", "FilesystemAlreadyExists": "ContainerAlreadyExists", "PathNotFound": "BlobNotFound", "PathAlreadyExists": "BlobAlreadyExists"}
+// blobName is the name that the blob interface has for a code of the dfs one.
+func (q *request) blobName(code string) string {
+	operation := "WithBlobOperation"
+	if q.path == "" {
+		operation = "WithContainerOperation"
+	}
+	name := map[string]string{"FilesystemNotFound": "ContainerNotFound", "FilesystemAlreadyExists": "ContainerAlreadyExists", "PathNotFound": "BlobNotFound", "PathAlreadyExists": "BlobAlreadyExists",
+		"DirectoryNotEmpty": "DirectoryIsNotEmpty", "LeaseNotPresent": "LeaseNotPresent" + operation, "LeaseIdMismatch": "LeaseIdMismatch" + operation}[code]
+	switch {
+	case name == "BlobNotFound" && q.Method == http.MethodHead:
+		return "ResourceNotFound"
+	case name == "":
+		return code
+	}
+	return name
 }
 
 // errorAnswer builds the answer to a refusal: JSON for dfs, XML for blob; a HEAD has no body.
@@ -98,8 +111,8 @@ func errorAnswer(e *apiError, q *request, head bool) *answer {
 	if code == "NotModified" {
 		code = "ConditionNotMet"
 	}
-	if name := blobNames()[code]; q.blob && name != "" {
-		code = name
+	if q.blob {
+		code = q.blobName(code)
 	}
 	a.header.Set("x-ms-error-code", code)
 	for k, v := range e.header {

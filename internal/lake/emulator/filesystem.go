@@ -54,38 +54,15 @@ func (s *Server) listFilesystems(q *request) (*answer, *apiError) {
 
 // setFilesystem replaces the properties of a container (ADL-41).
 func (c *container) setFilesystem(q *request) (*answer, *apiError) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := conditions(q.Header, "", &c.self); err != nil {
-		return nil, err
-	}
-	c.self.Properties, c.self.ETag, c.self.Modified = q.Header.Get("x-ms-properties"), c.etags.next(), q.now
-	if err := c.record(line{Kind: "container", Node: &c.self}); err != nil {
-		return nil, diskError(err)
-	}
-	return newAnswer(http.StatusOK).stamp(&c.self), nil
+	return c.change(q, func(n *node) { n.Properties = q.Header.Get("x-ms-properties") })
 }
 
-// setProperties replaces the properties and content headers of a path (ADL-49).
+// setProperties replaces the properties of a path and the content headers that are sent (ADL-49).
 func (c *container) setProperties(q *request) (*answer, *apiError) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n, err := c.found(q.path, false)
-	if err != nil {
-		return nil, err
-	}
-	if err := conditions(q.Header, "", n); err != nil {
-		return nil, err
-	}
-	if err := n.checkLease(q.Header.Get("x-ms-lease-id"), q.now); err != nil {
-		return nil, err
-	}
-	n.Properties, n.ETag, n.Modified = q.Header.Get("x-ms-properties"), c.etags.next(), q.now
-	for k, v := range contentHeaders(q.Header) {
-		n.setContent(k, v)
-	}
-	if err := c.put(q.path, n); err != nil {
-		return nil, diskError(err)
-	}
-	return newAnswer(http.StatusOK).stamp(n), nil
+	return c.change(q, func(n *node) {
+		n.Properties = q.Header.Get("x-ms-properties")
+		for k, v := range contentHeaders(q.Header) {
+			n.keep(k, v)
+		}
+	})
 }

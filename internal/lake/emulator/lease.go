@@ -73,15 +73,12 @@ func (n *node) endLease(h http.Header) {
 	}
 }
 
-// leaseRequest is the lease operation of the dfs host (ADL-51).
+// leaseRequest is the lease operation of a path, or of a container on the blob host (ADL-51).
 func (c *container) leaseRequest(q *request) (*answer, *apiError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n, err := c.found(q.path, false)
+	n, err := c.target(q)
 	if err != nil {
-		return nil, err
-	}
-	if err := conditions(q.Header, "", n); err != nil {
 		return nil, err
 	}
 	id, action := q.Header.Get("x-ms-lease-id"), q.Header.Get("x-ms-lease-action")
@@ -106,7 +103,7 @@ func (c *container) leaseRequest(q *request) (*answer, *apiError) {
 		if !n.lease.active(q.now) {
 			err = refuse("LeaseNotPresentWithLeaseOperation")
 		}
-		n.lease, status = nil, http.StatusAccepted
+		n.lease, status = nil, http.StatusAccepted // at once, where the service lets a lease run out
 	default:
 		err = refuse("InvalidHeaderValue")
 	}
@@ -116,6 +113,9 @@ func (c *container) leaseRequest(q *request) (*answer, *apiError) {
 	a := newAnswer(status).stamp(n)
 	if n.lease != nil {
 		a.set("x-ms-lease-id", n.lease.id)
+	}
+	if action == "break" {
+		a.set("x-ms-lease-time", "0")
 	}
 	return a, nil
 }

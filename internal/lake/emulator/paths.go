@@ -36,13 +36,16 @@ func (c *container) checkName(p string) *apiError {
 	return nil
 }
 
-func (c *container) headFilesystem(*request) (*answer, *apiError) {
+func (c *container) headFilesystem(q *request) (*answer, *apiError) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	a := newAnswer(http.StatusOK).stamp(&c.self).set("x-ms-namespace-enabled", strconv.FormatBool(!c.flat), "x-ms-default-encryption-scope", "$account-encryption-key",
 		"x-ms-deny-encryption-scope-override", "false")
 	if c.self.Properties != "" {
 		a.set("x-ms-properties", c.self.Properties)
+	}
+	if q.blob {
+		a.blobState(&c.self, time.Now())
 	}
 	return a, nil
 }
@@ -153,7 +156,8 @@ func contentHeaders(h http.Header) map[string]string {
 	return out
 }
 
-func (n *node) setContent(name, value string) {
+// keep stores a content header.
+func (n *node) keep(name, value string) {
 	if n.Content == nil {
 		n.Content = map[string]string{}
 	}
@@ -175,15 +179,21 @@ func (c *container) found(p string, needFile bool) (*node, *apiError) {
 	return n, nil
 }
 
-// delete removes a file or a folder (ADL-50).
-func (c *container) delete(q *request) (*answer, *apiError) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// target is what a request works on, if its conditions hold.
+func (c *container) target(q *request) (*node, *apiError) {
 	n, err := c.found(q.path, false)
 	if err != nil {
 		return nil, err
 	}
-	if err := conditions(q.Header, "", n); err != nil {
+	return n, conditions(q.Header, "", n)
+}
+
+// delete removes a file or a folder (ADL-50).
+func (c *container) delete(q *request) (*answer, *apiError) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, err := c.target(q)
+	if err != nil {
 		return nil, err
 	}
 	if err := n.checkLease(q.Header.Get("x-ms-lease-id"), q.now); err != nil {
@@ -204,5 +214,9 @@ func (c *container) delete(q *request) (*answer, *apiError) {
 	if err := c.record(line{Kind: "del", Path: q.path}); err != nil {
 		return nil, diskError(err)
 	}
-	return newAnswer(http.StatusOK).set("x-ms-delete-type-permanent", "true"), nil
+	a := newAnswer(http.StatusOK).set("x-ms-delete-type-permanent", "true")
+	if q.blob {
+		a.status = http.StatusAccepted
+	}
+	return a, nil
 }

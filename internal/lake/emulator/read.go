@@ -14,14 +14,24 @@ func (c *container) head(q *request) (*answer, *apiError) {
 	c.refresh(q.path)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	n, err := c.found(q.path, false)
+	_, a, err := c.state(q, false)
+	return a, err
+}
+
+// state is a path and the answer that describes it, if the conditions of the request hold.
+func (c *container) state(q *request, needFile bool) (*node, *answer, *apiError) {
+	n, err := c.found(q.path, needFile)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := readConditions(q.Header, n); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return statusAnswer(n), nil
+	a := statusAnswer(n)
+	if q.blob {
+		err = a.asBlob(q, n)
+	}
+	return n, a, err
 }
 
 func readConditions(h http.Header, n *node) *apiError {
@@ -57,14 +67,10 @@ func (c *container) read(q *request) (*answer, *apiError) {
 	c.refresh(q.path)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	n, err := c.found(q.path, true)
+	n, a, err := c.state(q, true)
 	if err != nil {
 		return nil, err
 	}
-	if err := readConditions(q.Header, n); err != nil {
-		return nil, err
-	}
-	a := statusAnswer(n)
 	first, last := int64(0), n.Size-1
 	header := q.Header.Get("x-ms-range")
 	if header == "" {
@@ -85,6 +91,10 @@ func (c *container) read(q *request) (*answer, *apiError) {
 		return nil, diskError(ferr)
 	}
 	a.stream = &section{io.NewSectionReader(f, first, last-first+1), f}
+	if err := a.sumRange(q, last-first+1); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
 	return a, nil
 }
 

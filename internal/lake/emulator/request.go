@@ -189,7 +189,7 @@ func (s *Server) handle(q *request) (*answer, *apiError) {
 		return nil, err
 	}
 	return map[string]func(*request) (*answer, *apiError){
-		"fs-set": c.setFilesystem, "get-acl": c.getACL, "set-acl": c.setACL, "set-acl-recursive": c.setACLRecursive, "set-properties": c.setProperties,
+		"fs-set": c.setFilesystem, "set-metadata": c.setMetadata, "set-content": c.setContent, "get-acl": c.getACL, "set-acl": c.setACL, "set-acl-recursive": c.setACLRecursive, "set-properties": c.setProperties,
 		"check-access": c.checkAccess, "lease": c.leaseRequest,
 		"fs-head": c.headFilesystem, "list": c.list, "create": c.create, "create-dir": c.create, "append": c.append, "flush": c.flush,
 		"rename": c.rename, "head": c.head, "read": c.read, "delete": c.delete, "fs-delete": s.deleteFilesystem,
@@ -283,6 +283,9 @@ func (s *Server) createFilesystem(q *request) (*answer, *apiError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.self.Properties = q.Header.Get("x-ms-properties")
+	if q.blob {
+		c.self.Properties = metadata(q.Header)
+	}
 	if err := c.record(line{Kind: "container", Node: &c.self}); err != nil {
 		return nil, diskError(err)
 	}
@@ -306,6 +309,9 @@ func (s *Server) deleteFilesystem(q *request) (*answer, *apiError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := conditions(q.Header, "", &c.self); err != nil {
+		return nil, err
+	}
+	if err := c.self.checkLease(q.Header.Get("x-ms-lease-id"), q.now); err != nil {
 		return nil, err
 	}
 	if err := c.root.RemoveAll(c.file("")); err != nil {

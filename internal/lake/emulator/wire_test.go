@@ -141,8 +141,8 @@ func unserved(x exchange) string {
 	if x.Wait > 0 {
 		return "waits for a lease to run out"
 	}
-	if x.Host == "blob" && !(x.Op == "blob PUT fs container" || x.Op == "blob DELETE fs container") {
-		return "blob interface: " + x.Op
+	if strings.HasPrefix(x.Op, "blob ") && strings.Contains(x.Op, "container acl") {
+		return "public access to containers"
 	}
 	return ""
 }
@@ -231,6 +231,9 @@ func (w *wire) play(t *testing.T, x exchange) []string {
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		return []string{err.Error()}
+	}
+	if x.Method == http.MethodGet {
+		w.body = body // checksums are those of what was read
 	}
 	return w.compare(x, res, body)
 }
@@ -379,6 +382,7 @@ func differences() map[string]string {
 	const older = "recorded before May 2020, when a flush answered x-ms-request-server-encrypted: true"
 	return map[string]string{
 		"16.4": older, "17.5": older, "19.4": older, "130.4": older, "134.4": older,
+		"28.3":  "net/http sends no Content-Length with 304",
 		"95.10": "append below the committed length: what the service does with the bytes is not recorded, so it is refused here",
 	}
 }
