@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lakeward/lakeward"
@@ -48,6 +49,7 @@ type Client struct {
 	retry    Retry
 	limit    *limiter
 	block    int
+	buffers  sync.Pool // of blocks, for the next upload
 }
 
 // New returns a client. It dials nothing.

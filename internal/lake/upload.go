@@ -16,6 +16,7 @@ import (
 const (
 	firstBlock    = 8 << 20
 	lastBlock     = 100 << 20
+	smallBlock    = 256 << 10
 	doubleEvery   = 2000
 	maxBlocks     = 50_000
 	uploadWorkers = 4
@@ -56,6 +57,11 @@ func (c *Client) Upload(ctx context.Context, path string, write func(io.Writer) 
 	}
 	if err != nil {
 		return Uploaded{}, err
+	}
+	for range len(u.free) { // not after a failure: a cancelled request may still read its block
+		if b := <-u.free; cap(b) > smallBlock {
+			c.buffers.Put(&b)
+		}
 	}
 	up := Uploaded{Size: u.size, CRC64: u.crc}
 	if u.size == 0 {
@@ -118,11 +124,9 @@ func (u *upload) Write(p []byte) (int, error) {
 			case <-u.ctx.Done():
 				return done, context.Cause(u.ctx)
 			}
-			if u.open == nil {
-				u.open = make([]byte, 0, min(size, max(len(p)-done, 256<<10)))
-			}
 		}
 		n := min(len(p)-done, size-len(u.open))
+		u.grow(len(u.open)+n, size)
 		u.open = append(u.open, p[done:done+n]...)
 		done += n
 		if len(u.open) == size {
@@ -132,6 +136,25 @@ func (u *upload) Write(p []byte) (int, error) {
 		}
 	}
 	return done, nil
+}
+
+// grow makes room for n bytes of a block: a little one for a small file, else the whole block at once.
+func (u *upload) grow(n, size int) {
+	switch {
+	case n <= cap(u.open):
+		return
+	case n <= smallBlock && size > smallBlock:
+		size = smallBlock
+	}
+	u.open = append(u.client.buffer(size), u.open...)
+}
+
+// buffer is an empty buffer of at least n bytes, from an earlier upload if there is one.
+func (c *Client) buffer(n int) []byte {
+	if b, ok := c.buffers.Get().(*[]byte); ok && cap(*b) >= n {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, n)
 }
 
 // send hands the open block to a worker.
