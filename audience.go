@@ -71,7 +71,7 @@ func CheckImportHeader(header []string, identity string) error {
 	}
 	if !found {
 		errs.add("/identityColumn", "UPL-1005", "the file has no column %s", Quote(identity))
-		errs.hint(Nearest(identity, header))
+		errs.hint(Suggestion(identity, header))
 	}
 	return errs.err("the file")
 }

@@ -2,6 +2,7 @@ package lakeward
 
 import (
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -67,8 +68,8 @@ func (n *Namespace) Validate() error {
 		known = known || t == string(n.Type)
 	}
 	if !known {
-		errs.add("/type", "IDN-1003", "the type is one of %v, not %s", namespaceTypes(), Quote(string(n.Type)))
-		errs.hint(Nearest(string(n.Type), namespaceTypes()))
+		errs.add("/type", "IDN-1003", "the type is one of %s, not %s", strings.Join(namespaceTypes(), ", "), Quote(string(n.Type)))
+		errs.hint(Suggestion(string(n.Type), namespaceTypes()))
 	}
 	return errs.err("the namespace")
 }
@@ -81,13 +82,18 @@ func CheckNamespace(namespaces []Namespace, code string) error {
 	if hasNamespace(namespaces, code) {
 		return nil
 	}
+	return invalid("IDN-1004", "%s", noNamespace(namespaces, code))
+}
+
+// noNamespace says that there is no namespace with a code, and which may be meant.
+func noNamespace(namespaces []Namespace, code string) string {
 	codes := make([]string, len(namespaces))
 	for i, n := range namespaces {
 		codes[i] = n.Code
 	}
-	e := invalid("IDN-1004", "there is no identity namespace %s", Quote(code))
-	if near := Nearest(code, codes); near != "" {
-		e.Msg += "; did you mean " + near + "?"
+	msg := "there is no identity namespace " + Quote(code)
+	if near := Suggestion(code, codes); near != "" {
+		msg += "; " + near
 	}
-	return e
+	return msg
 }

@@ -156,7 +156,7 @@ func ResolveMapping(mapping []Mapping, union []Leaf, namespaces []Namespace) ([]
 		switch c.Kind {
 		case IdentitySource:
 			if !hasNamespace(namespaces, m.Namespace()) {
-				errs.add(at, "MAP-1007", "there is no identity namespace %s", Quote(m.Namespace()))
+				errs.add(at, "MAP-1007", "%s", noNamespace(namespaces, m.Namespace()))
 			}
 		case QualifiedSource:
 			c.Type = TypeDateTime
@@ -203,8 +203,8 @@ func suggestField(union []Leaf, path string) string {
 		}
 		names = append(names, l.Path)
 	}
-	if near := Nearest(path, names); near != "" {
-		return "did you mean " + near + "?"
+	if near := Suggestion(path, names); near != "" {
+		return near
 	}
 	return "see the fields with: lakeward schema show"
 }

@@ -153,5 +153,11 @@ func syntaxError(data []byte, err error) error {
 		col := len(before) - bytes.LastIndexByte(before, '\n') - 1
 		return invalid("JSON-1002", "the file is not JSON: line %d, column %d: %v", line, max(col, 1), e)
 	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return invalid("JSON-1002", "the file is not a JSON Schema: %s stands where something else is expected, at byte %d %s", e.Value, e.Offset, Quote(e.Field))
+	}
+	if errors.Is(err, io.EOF) {
+		return invalid("JSON-1002", "the file is empty; it holds a JSON Schema of an object")
+	}
 	return invalid("JSON-1002", "the file is not a JSON Schema: %v", err)
 }

@@ -16,6 +16,14 @@ func Nearest(word string, names []string) string {
 	return best
 }
 
+// Suggestion is a sentence with the nearest of names, "" if none is near.
+func Suggestion(word string, names []string) string {
+	if near := Nearest(word, names); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return ""
+}
+
 // editDistance counts the insertions, deletions and replacements from a to b, in bytes.
 func editDistance(a, b string) int {
 	if len(a) > 256 || len(b) > 256 {

@@ -87,7 +87,8 @@ func (a *app) open(ctx context.Context, opt openOptions) (*directory, error) {
 }
 
 func (d *directory) load(ctx context.Context, a *app, opt openOptions) error {
-	if err := checkFormat(filepath.Join(d.path, "format")); err != nil {
+	fresh, err := checkFormat(d.path)
+	if err != nil {
 		return err
 	}
 	kek, err := store.LoadKEK(filepath.Join(d.path, "kek"))
@@ -96,6 +97,11 @@ func (d *directory) load(ctx context.Context, a *app, opt openOptions) error {
 	}
 	if d.store, err = store.Open(ctx, filepath.Join(d.path, "lakeward.db"), kek); err != nil {
 		return err
+	}
+	if fresh {
+		if err := os.WriteFile(filepath.Join(d.path, "format"), []byte(strconv.Itoa(dataFormat)+"\n"), 0o600); err != nil {
+			return err
+		}
 	}
 	if d.root, err = os.OpenRoot(d.path); err != nil {
 		return err
@@ -180,24 +186,34 @@ func (d *directory) close() error {
 	return errors.Join(append(errs, d.lock.release())...)
 }
 
-// checkFormat refuses a directory that a newer program made, and marks a new one.
-func checkFormat(name string) error {
+// checkFormat refuses a directory that a newer program made, and one that has lost its key or its
+// database: to make new ones silently would hide the loss. fresh is a directory without a format yet.
+func checkFormat(dir string) (fresh bool, err error) {
+	name := filepath.Join(dir, "format")
 	b, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return os.WriteFile(name, []byte(strconv.Itoa(dataFormat)+"\n"), 0o600)
+		return true, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	have, err := strconv.Atoi(strings.TrimSpace(string(b)))
 	if err != nil {
-		return &lakeward.Error{Kind: lakeward.Invalid, Code: "DATA-1001", Msg: "the file " + name + " is damaged; it holds the version of the data directory, a number"}
+		return false, &lakeward.Error{Kind: lakeward.Invalid, Code: "DATA-1001", Msg: "the file " + name + " is damaged; it holds the version of the data directory, a number"}
 	}
 	if have > dataFormat {
-		return &lakeward.Error{Kind: lakeward.Invalid, Code: "DATA-1001",
+		return false, &lakeward.Error{Kind: lakeward.Invalid, Code: "DATA-1001",
 			Msg: fmt.Sprintf("the data directory has format %d, this program knows %d; use the newer program that made it", have, dataFormat)}
 	}
-	return nil
+	kek, db := filepath.Join(dir, "kek"), filepath.Join(dir, "lakeward.db")
+	if _, err := os.Stat(kek); errors.Is(err, fs.ErrNotExist) {
+		return false, &lakeward.Error{Kind: lakeward.Invalid, Code: "KEY-1001", Msg: "the key file " + kek + " is missing; restore it from where you keep it. " +
+			"If it is lost, make a new one (head -c 32 /dev/urandom > kek; chmod 600 kek) and enter the secrets again"}
+	}
+	if info, err := os.Stat(db); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return false, &lakeward.Error{Kind: lakeward.Invalid, Code: "DATA-1005", Msg: "the database " + db + " is missing or empty; restore the data directory from a backup"}
+	}
+	return false, nil
 }
 
 // openInput opens a file of the user; - is standard input.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -51,6 +52,11 @@ func datasetUpload(a *app) *cobra.Command {
 					break // the files before it are stored, each as its own batch
 				}
 				batches = append(batches, b)
+			}
+			if e, ok := errors.AsType[*lakeward.Error](failed); ok && len(args) > 2 {
+				named := *e
+				named.Msg = fmt.Sprintf("file %d of %d, %s (%d stored before it): %s", len(batches)+1, len(args)-1, args[1+len(batches)], len(batches), e.Msg)
+				failed = &named
 			}
 			if failed != nil && len(batches) == 0 {
 				return failed

@@ -62,6 +62,9 @@ func destinationCreate(a *app) *cobra.Command {
 		if account == "" {
 			return usage("--account is needed")
 		}
+		if d.Folder == "" {
+			return usage("--path is needed; / is the root of the container")
+		}
 		d.Name, d.Sandbox = args[0], a.settings.sandbox
 		return a.withData(c.Context(), true, func(dir *directory) error {
 			created, err := dir.engine.CreateDestination(c.Context(), d, account, untested)
@@ -75,7 +78,7 @@ func destinationCreate(a *app) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&account, "account", "", "name or id of the account")
 	f.StringVarP(&file, "file", "f", "", "YAML or JSON file with the fields")
-	f.StringVar(&d.Folder, "path", "", "folder; / is the root of the container; macros such as %SEGMENT_NAME% are allowed")
+	f.StringVar(&d.Folder, "path", "", "folder, required; / is the root of the container; macros such as %SEGMENT_NAME% are allowed")
 	f.StringVar(&d.Description, "description", "", "description")
 	f.StringVar(&fileType, "file-type", string(lakeward.CSV), "CSV")
 	f.StringVar(&compression, "compression", string(lakeward.Gzip), "NONE or GZIP")

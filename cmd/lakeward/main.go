@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/lakeward/lakeward"
 )
@@ -136,11 +137,24 @@ func newRoot(a *app) *cobra.Command {
 		Args:          noArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{plainFlagError(err)} })
 	a.settings.register(root, a.env.getenv)
 	root.AddCommand(demoCommand(a), doctorCommand(a), serveCommand(a), lakeCommand(a), accountCommand(a), destinationCommand(a), dataflowCommand(a), audienceCommand(a),
 		datasetCommand(a), schemaCommand(a), namespaceCommand(a), runCommand(a), versionCommand(a))
 	return root
+}
+
+// plainFlagError takes the parser's own words out of an error about a flag.
+func plainFlagError(err error) error {
+	invalid, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	kind := map[string]string{"int": "a whole number", "int64": "a whole number", "bool": "true or false", "duration": "a duration such as 90s"}[invalid.GetFlag().Value.Type()]
+	if kind == "" {
+		return err
+	}
+	return fmt.Errorf("--%s takes %s, not %q", invalid.GetFlag().Name, kind, invalid.GetValue())
 }
 
 // group is a command that only holds others.
@@ -162,10 +176,17 @@ func verbs(list []*cobra.Command) string {
 
 // noArgs and exactly refuse with the exit code of usage.
 func noArgs(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usage("unknown command or argument %q for %s", args[0], c.CommandPath())
+	if len(args) == 0 {
+		return nil
 	}
-	return nil
+	var names []string
+	for _, child := range c.Commands() {
+		names = append(names, child.Name())
+	}
+	if near := lakeward.Suggestion(args[0], names); near != "" {
+		return usage("unknown command or argument %q for %s; %s", args[0], c.CommandPath(), near)
+	}
+	return usage("unknown command or argument %q for %s", args[0], c.CommandPath())
 }
 
 func exactly(names ...string) cobra.PositionalArgs {

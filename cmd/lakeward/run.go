@@ -19,6 +19,9 @@ func runList(a *app) *cobra.Command {
 	var flow string
 	var limit int
 	c := &cobra.Command{Use: "list", Short: "List the newest runs", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+		if limit < 1 {
+			return usage("--limit is a number from 1")
+		}
 		return a.withData(c.Context(), false, func(d *directory) error {
 			var id lakeward.DataflowID
 			if flow != "" {

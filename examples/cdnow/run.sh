@@ -1,6 +1,6 @@
 #!/bin/sh
 # Takes the CDNOW data from CSV files to a local lake. Run it in the root of the repository, with
-# lakeward on the PATH; the data directory is LAKEWARD_DATA or ./lakeward-data.
+# lakeward on the PATH; the data directory is LAKEWARD_DATA or ./lakeward-data and must be a new one.
 set -eu
 : "${LAKEWARD_DATA:=./lakeward-data}"
 export LAKEWARD_DATA

@@ -113,7 +113,7 @@ func (c *CSV) Bind(leaves []lakeward.Leaf, columns map[string]string) error {
 		i := index(names, path)
 		switch {
 		case i < 0:
-			wrong("/header", suggestion(path, names), "column %s is no field of the schema", lakeward.Quote(h))
+			wrong("/header", lakeward.Suggestion(path, names), "column %s is no field of the schema", lakeward.Quote(h))
 		case c.source[i] >= 0:
 			wrong("/header", "", "field %s has two columns", path)
 		default:
@@ -122,7 +122,7 @@ func (c *CSV) Bind(leaves []lakeward.Leaf, columns map[string]string) error {
 	}
 	for h := range columns {
 		if !used[h] {
-			wrong("/columns", suggestion(h, c.header), "the file has no column %s", lakeward.Quote(h))
+			wrong("/columns", lakeward.Suggestion(h, c.header), "the file has no column %s", lakeward.Quote(h))
 		}
 	}
 	for i, l := range leaves {
@@ -146,13 +146,6 @@ func index(list []string, s string) int {
 		}
 	}
 	return -1
-}
-
-func suggestion(name string, names []string) string {
-	if near := lakeward.Nearest(name, names); near != "" {
-		return "did you mean " + near + "?"
-	}
-	return ""
 }
 
 // Next returns the next rows that can be taken, at most vector.MaxRows; io.EOF at the end. The chunk is
@@ -189,8 +182,8 @@ func (c *CSV) take(err error) error {
 		return fmt.Errorf("read upload: %w", err)
 	}
 	cells := len(c.rows.ends)
-	if cells == 1 && len(c.rows.data) == 0 && !c.rows.quoted[0] && len(c.header) > 1 {
-		return nil // a line of nothing is no row
+	if cells == 1 && len(c.rows.data) == 0 && !c.rows.quoted[0] && (len(c.header) > 1 || len(c.leaves) == 1 && needed(c.leaves[0])) {
+		return nil // a line of nothing is no row, unless it may be the null of the only column
 	}
 	c.total++
 	c.bytes += len(c.rows.data)
@@ -275,6 +268,9 @@ func appendValue(v *vector.Vector, t lakeward.FieldType, s string) (reason strin
 	switch t {
 	case lakeward.TypeInteger, lakeward.TypeLong:
 		n, err := strconv.ParseInt(s, 10, 64)
+		if errors.Is(err, strconv.ErrRange) {
+			return "the value does not fit 64 bits"
+		}
 		if err != nil || s[0] == '+' {
 			return "the value is not a whole number"
 		}

@@ -106,7 +106,7 @@ func rejected(rows *decode.CSV) error {
 		return nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d of %d rows cannot be taken; nothing was stored", n, rows.Rows())
+	fmt.Fprintf(&b, "%d of %d rows cannot be taken; nothing of this file was stored", n, rows.Rows())
 	for i, r := range examples {
 		if i == shownRejects {
 			fmt.Fprintf(&b, "\n  and %d more", n-shownRejects)

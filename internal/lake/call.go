@@ -82,7 +82,7 @@ func (c *Client) try(ctx context.Context, k call) (*http.Response, error) {
 	token, err := c.tokens.get(tctx)
 	if err != nil {
 		cancel()
-		return nil, &tokenError{err}
+		return nil, &tokenError{err, c.location.Authority()}
 	}
 	u := url.URL{Scheme: "https", Host: c.location.Host(), Path: "/" + c.location.Container, RawQuery: k.query.Encode()}
 	if k.path != "" {

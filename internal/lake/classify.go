@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -173,10 +174,34 @@ func classifyTransport(err error) *lakeward.Error {
 	if cert, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		e.Kind, e.Code, e.Msg = lakeward.Denied, "CONN-2006", "the host's certificate is not trusted"+issuer(cert)+"; is a proxy intercepting? Its CA belongs into the operator's CA file"
 	}
+	if e.Code == lakeward.FailNetwork {
+		e.Msg += unreachable(err)
+	}
 	if errors.Is(err, context.Canceled) {
 		e.Msg = "stopped"
 	}
 	return e
+}
+
+// unreachable names the host that did not answer, and where to look.
+func unreachable(err error) string {
+	host := ""
+	if failed, ok := errors.AsType[*tokenError](err); ok {
+		host = failed.host
+	} else if failed, ok := errors.AsType[*url.Error](err); ok {
+		if u, err := url.Parse(failed.URL); err == nil {
+			host = u.Hostname()
+		}
+	}
+	switch {
+	case host == "":
+		return ""
+	case strings.HasSuffix(host, "."+lakeward.EmulatorSuffix):
+		return ": " + host + " does not answer; start the local lake with: lakeward lake serve"
+	case errors.Is(err, context.DeadlineExceeded):
+		return ": " + host + " did not answer in time; check the network, the firewall and the account's network rules"
+	}
+	return ": " + host + " does not answer; check the network, the firewall and DNS"
 }
 
 func issuer(e *tls.CertificateVerificationError) string {
@@ -195,7 +220,7 @@ func classifyToken(err error) error {
 			e.Msg = "the identity provider's host cannot be found"
 		}
 		if e.Code == lakeward.FailNetwork {
-			e.Msg = "the identity provider cannot be reached"
+			e.Msg = "the identity provider cannot be reached" + unreachable(err)
 		}
 		return e
 	}

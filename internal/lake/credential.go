@@ -77,7 +77,10 @@ func (t *tokens) drop() {
 }
 
 // tokenError happened while a token was asked for; the storage was not reached.
-type tokenError struct{ err error }
+type tokenError struct {
+	err  error
+	host string // the identity authority's
+}
 
 func (e *tokenError) Error() string { return e.err.Error() }
 func (e *tokenError) Unwrap() error { return e.err }

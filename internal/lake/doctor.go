@@ -170,7 +170,7 @@ func (d *doctor) authority(ctx context.Context) (string, error) {
 func (d *doctor) token(ctx context.Context) (string, error) {
 	token, err := d.client.tokens.get(ctx)
 	if err != nil {
-		return "", classifyToken(&tokenError{err})
+		return "", classifyToken(&tokenError{err, d.client.location.Authority()})
 	}
 	var claims struct {
 		Tid, Oid, Appid string

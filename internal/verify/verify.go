@@ -103,7 +103,6 @@ func (v *verification) file(f lakeward.File) error {
 			return nil // a static name: a newer run of the same item replaced it
 		}
 		v.problem(f.Path, "the file was not written by this run; somebody put another one in its place")
-		return nil
 	}
 	if o.Size != f.Bytes {
 		v.problem(f.Path, "the file has %d bytes, the slot record says %d", o.Size, f.Bytes)
