@@ -31,6 +31,8 @@ import (
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/lake"
+	"github.com/lakeward/lakeward/internal/lake/emulator"
+	"github.com/lakeward/lakeward/internal/lake/emulator/emulatortest"
 )
 
 const (
@@ -179,6 +181,39 @@ func BenchmarkUpload(b *testing.B) {
 		b.Run(net.name+"/lakeward", func(b *testing.B) { benchLakeward(b, e, data) })
 		b.Run(net.name+"/net-http", func(b *testing.B) { benchPlain(b, e, data) })
 		b.Run(net.name+"/azdatalake", func(b *testing.B) { benchVendor(b, e, data) })
+	}
+}
+
+// BenchmarkLocalLake delivers 512 MiB into the local lake and flushes: client and server in one process.
+func BenchmarkLocalLake(b *testing.B) {
+	s := emulatortest.Start(b, emulator.Options{})
+	c, err := lake.New(config(s))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	data := make([]byte, 64<<10)
+	_, _ = rand.Read(data)
+	b.SetBytes(benchFile)
+	for round := 0; b.Loop(); round++ {
+		path := "file-" + strconv.Itoa(round)
+		if err := c.Create(b.Context(), path, nil); err != nil {
+			b.Fatal(err)
+		}
+		_, err := c.Upload(b.Context(), path, func(w io.Writer) error {
+			for range benchFile / len(data) {
+				if _, err := w.Write(data); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := c.Delete(b.Context(), path, false); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
