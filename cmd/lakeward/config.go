@@ -59,9 +59,16 @@ func (s *settings) check() error {
 	}
 	switch s.output {
 	case "table", "json", "yaml", "csv":
-		return nil
+	default:
+		return usage("--output is table, json, yaml or csv, not %q", s.output)
 	}
-	return usage("--output is table, json, yaml or csv, not %q", s.output)
+	if s.data == "" {
+		return usage("--data names a directory; leave it out for ./lakeward-data")
+	}
+	if s.sandbox != lakeward.DefaultSandbox { // a misspelled one would look empty
+		return &lakeward.Error{Kind: lakeward.NotFound, Code: "NOTFOUND-1001", Msg: "there is no sandbox " + lakeward.Quote(s.sandbox) + "; this version has one, " + lakeward.DefaultSandbox}
+	}
+	return nil
 }
 
 // fileConfig is the configuration file.
