@@ -22,7 +22,7 @@ func (q *request) blobOperation() string {
 		return ""
 	case q.path == "" && q.query.Get("restype") == "container":
 		return map[string]string{"PUT": "fs-create", "DELETE": "fs-delete", "HEAD": "fs-head", "GET": "fs-head",
-			"PUT lease": "lease", "PUT metadata": "set-metadata", "GET metadata": "fs-head", "HEAD metadata": "fs-head"}[strings.TrimSpace(q.method()+" "+comp)]
+			"PUT lease": "lease", "PUT metadata": "set-metadata", "GET metadata": "fs-head", "HEAD metadata": "fs-head", "GET list": "blob-list"}[strings.TrimSpace(q.method()+" "+comp)]
 	case q.path == "":
 		return ""
 	}

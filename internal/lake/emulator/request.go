@@ -189,7 +189,7 @@ func (s *Server) handle(q *request) (*answer, *apiError) {
 		return nil, err
 	}
 	return map[string]func(*request) (*answer, *apiError){
-		"fs-set": c.setFilesystem, "set-metadata": c.setMetadata, "set-content": c.setContent, "get-acl": c.getACL, "set-acl": c.setACL, "set-acl-recursive": c.setACLRecursive, "set-properties": c.setProperties,
+		"fs-set": c.setFilesystem, "set-metadata": c.setMetadata, "set-content": c.setContent, "blob-list": c.listBlobs, "get-acl": c.getACL, "set-acl": c.setACL, "set-acl-recursive": c.setACLRecursive, "set-properties": c.setProperties,
 		"check-access": c.checkAccess, "lease": c.leaseRequest,
 		"fs-head": c.headFilesystem, "list": c.list, "create": c.create, "create-dir": c.create, "append": c.append, "flush": c.flush,
 		"rename": c.rename, "head": c.head, "read": c.read, "delete": c.delete, "fs-delete": s.deleteFilesystem,
@@ -235,7 +235,7 @@ func (s *Server) authorize(q *request) *apiError {
 	case noRole:
 		return refuse("AuthorizationPermissionMismatch")
 	case reader:
-		if q.op != "fs-head" && q.op != "list" && q.op != "head" && q.op != "read" {
+		if q.op != "fs-head" && q.op != "list" && q.op != "blob-list" && q.op != "head" && q.op != "read" {
 			return refuse("AuthorizationPermissionMismatch")
 		}
 	}

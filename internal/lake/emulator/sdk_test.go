@@ -9,12 +9,14 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	blobs "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake/datalakeerror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azdatalake/directory"
@@ -27,6 +29,12 @@ import (
 
 // sdk is the vendor's own Go client on a new lake: the judge of what the lake answers.
 func sdk(t *testing.T) *filesystem.Client {
+	fs, _ := sdks(t)
+	return fs
+}
+
+// sdks are the clients of both interfaces on the same container.
+func sdks(t *testing.T) (*filesystem.Client, *blobs.Client) {
 	t.Helper()
 	s, err := Start(t.TempDir(), Options{NoSync: true})
 	if err != nil {
@@ -56,7 +64,16 @@ func sdk(t *testing.T) *filesystem.Client {
 	if _, err := c.Create(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	return c
+	blobKey, err := blobs.NewSharedKeyCredential(a.Name, a.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := blobs.NewClientWithSharedKeyCredential("https://"+a.Name+".blob."+lakeward.EmulatorSuffix+"/from-sdk", blobKey,
+		&blobs.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: transport}, Retry: policy.RetryOptions{MaxRetries: -1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, list
 }
 
 func must(t *testing.T, err error) {
@@ -178,6 +195,52 @@ func TestVendorClientRenameAndList(t *testing.T) {
 	}
 }
 
+// TestVendorClientBlobListADL115 lists what DFS calls made: flat with folders, and by level.
+func TestVendorClientBlobListADL115(t *testing.T) {
+	ctx := t.Context()
+	fs, list := sdks(t)
+	for _, name := range []string{"out/b.csv", "out/a & b.csv", "out/deep/c.csv", "other.csv"} {
+		_, err := fs.NewFileClient(name).Create(ctx, nil)
+		must(t, err)
+	}
+	_, err := fs.NewFileClient("out/b.csv").SetMetadata(ctx, map[string]*string{"owner": to.Ptr("team")}, nil)
+	must(t, err)
+	var flat []string
+	pager := list.NewListBlobsFlatPager(&blobs.ListBlobsFlatOptions{Prefix: to.Ptr("out"), MaxResults: to.Ptr(int32(2)), Include: blobs.ListBlobsInclude{Metadata: true}})
+	for pager.More() {
+		page, err := pager.NextPage(ctx)
+		must(t, err)
+		for _, b := range page.Segment.BlobItems {
+			kind := ""
+			if b.Metadata["hdi_isfolder"] != nil {
+				kind = "/"
+			}
+			if owner := b.Metadata["owner"]; owner != nil {
+				kind = " of " + *owner
+			}
+			flat = append(flat, *b.Name+kind)
+		}
+	}
+	if want := []string{"out/", "out/a & b.csv", "out/b.csv of team", "out/deep/", "out/deep/c.csv"}; !slices.Equal(flat, want) {
+		t.Errorf("flat: %q, want %q", flat, want)
+	}
+	var level []string
+	byLevel := list.NewListBlobsHierarchyPager("/", &blobs.ListBlobsHierarchyOptions{Prefix: to.Ptr("out/")})
+	for byLevel.More() {
+		page, err := byLevel.NextPage(ctx)
+		must(t, err)
+		for _, p := range page.Segment.BlobPrefixes {
+			level = append(level, *p.Name)
+		}
+		for _, b := range page.Segment.BlobItems {
+			level = append(level, *b.Name)
+		}
+	}
+	if want := []string{"out/deep/", "out/a & b.csv", "out/b.csv"}; !slices.Equal(level, want) {
+		t.Errorf("by level: %q, want %q", level, want)
+	}
+}
+
 func TestVendorClientAccessControl(t *testing.T) {
 	ctx, fs := t.Context(), sdk(t)
 	d := fs.NewDirectoryClient("team")
@@ -223,14 +286,14 @@ func TestVendorClientLease(t *testing.T) {
 	_, err = f.Delete(ctx, nil)
 	must(t, err)
 
-	container, err := sdklease.NewFileSystemClient(fs, nil)
+	leased, err := sdklease.NewFileSystemClient(fs, nil)
 	must(t, err)
-	_, err = container.AcquireLease(ctx, 15, nil)
+	_, err = leased.AcquireLease(ctx, 15, nil)
 	must(t, err)
 	if _, err := fs.Delete(ctx, nil); !datalakeerror.HasCode(err, datalakeerror.LeaseIDMissing) {
 		t.Errorf("delete a leased container: %v", err)
 	}
-	_, err = container.BreakLease(ctx, &sdklease.FileSystemBreakOptions{BreakPeriod: to.Ptr(int32(0))})
+	_, err = leased.BreakLease(ctx, &sdklease.FileSystemBreakOptions{BreakPeriod: to.Ptr(int32(0))})
 	must(t, err)
 	props, err := fs.GetProperties(ctx, nil)
 	must(t, err)

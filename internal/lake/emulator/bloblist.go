@@ -1,0 +1,161 @@
+package emulator
+
+import (
+	"encoding/base64"
+	"encoding/xml"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lakeward/lakeward"
+)
+
+// blobList is the answer to a listing of the blob interface, in the order of its elements.
+type blobList struct {
+	XMLName   xml.Name `xml:"EnumerationResults"`
+	Endpoint  string   `xml:"ServiceEndpoint,attr"`
+	Container string   `xml:"ContainerName,attr"`
+	Prefix    string   `xml:"Prefix,omitempty"`
+	Marker    string   `xml:"Marker,omitempty"`
+	Most      int      `xml:"MaxResults,omitempty"`
+	Delimiter string   `xml:"Delimiter,omitempty"`
+	Blobs     struct {
+		Files    []blobEntry  `xml:"Blob"`
+		Prefixes []blobPrefix `xml:"BlobPrefix"`
+	}
+	Next string `xml:"NextMarker"`
+}
+
+type blobEntry struct {
+	Name       string
+	Properties blobProperties
+	Metadata   *blobMetadata
+}
+
+type blobPrefix struct {
+	Name       string
+	Properties blobProperties
+}
+
+type blobProperties struct {
+	Created   string `xml:"Creation-Time"`
+	Modified  string `xml:"Last-Modified"`
+	ETag      string `xml:"Etag"`
+	Kind      string `xml:"ResourceType,omitempty"`
+	Size      int64  `xml:"Content-Length"`
+	Type      string `xml:"Content-Type,omitempty"`
+	Encoding  string `xml:"Content-Encoding,omitempty"`
+	BlobType  string `xml:"BlobType,omitempty"`
+	Tier      string `xml:"AccessTier,omitempty"`
+	Lease     string `xml:"LeaseStatus,omitempty"`
+	State     string `xml:"LeaseState,omitempty"`
+	Encrypted bool   `xml:"ServerEncrypted"`
+}
+
+// blobMetadata has an element for each key.
+type blobMetadata struct {
+	Entries []metadataEntry
+}
+
+type metadataEntry struct {
+	XMLName xml.Name
+	Value   string `xml:",chardata"`
+}
+
+// listBlobs answers with a page of files and folders by prefix; with a delimiter only with one level,
+// whose folders are prefixes (ADL-115).
+func (c *container) listBlobs(q *request) (*answer, *apiError) {
+	out := blobList{Endpoint: "https://" + q.account + ".blob." + lakeward.EmulatorSuffix + "/", Container: c.name,
+		Prefix: q.query.Get("prefix"), Marker: q.query.Get("marker"), Delimiter: q.query.Get("delimiter")}
+	if out.Delimiter != "" && out.Delimiter != "/" {
+		return nil, refuse("InvalidQueryParameterValue")
+	}
+	most := defaultPage
+	if v := q.query.Get("maxresults"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 {
+			return nil, refuse("OutOfRangeQueryParameterValue")
+		}
+		most, out.Most = min(n, defaultPage), n
+	}
+	after, derr := base64.RawURLEncoding.DecodeString(out.Marker)
+	if derr != nil {
+		return nil, refuse("InvalidQueryParameterValue")
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(c.blobNames(out.Prefix, out.Delimiter))), func(n string) bool { return n <= string(after) && out.Marker != "" })
+	if len(names) > most {
+		names = names[:most]
+		out.Next = base64.RawURLEncoding.EncodeToString([]byte(names[most-1]))
+	}
+	withMetadata := slices.Contains(strings.Split(q.query.Get("include"), ","), "metadata")
+	for _, name := range names {
+		n := c.nodes[strings.TrimSuffix(name, "/")]
+		if strings.HasSuffix(name, "/") {
+			out.Blobs.Prefixes = append(out.Blobs.Prefixes, blobPrefix{name, n.blobProperties()})
+			continue
+		}
+		e := blobEntry{Name: name, Properties: n.blobProperties()}
+		if withMetadata {
+			e.Metadata = n.blobMetadata(q.now)
+		}
+		out.Blobs.Files = append(out.Blobs.Files, e)
+	}
+	body, err := xml.Marshal(out)
+	if err != nil {
+		return nil, diskError(err)
+	}
+	a := newAnswer(http.StatusOK).set("Content-Type", "application/xml")
+	a.body = append([]byte(xml.Header), body...)
+	return a, nil
+}
+
+// blobNames are the names that a listing shows; with a delimiter, folders end in it.
+func (c *container) blobNames(prefix, delimiter string) map[string]bool {
+	out := map[string]bool{}
+	for p, n := range c.nodes {
+		rest, ok := strings.CutPrefix(p, prefix)
+		switch {
+		case !ok:
+		case delimiter == "":
+			out[p] = true
+		case strings.Contains(rest, delimiter): // its folder is a name of its own
+		case n.Dir:
+			out[p+delimiter] = true
+		default:
+			out[p] = true
+		}
+	}
+	return out
+}
+
+func (n *node) blobProperties() blobProperties {
+	p := blobProperties{Created: n.Created.UTC().Format(http.TimeFormat), Modified: n.Modified.UTC().Format(http.TimeFormat), ETag: n.ETag, Kind: "file", Size: n.Size,
+		Type: n.Content["Content-Type"], Encoding: n.Content["Content-Encoding"], BlobType: "BlockBlob", Tier: "Hot", Lease: "unlocked", State: "available", Encrypted: true}
+	if n.Dir {
+		p.Kind = "directory"
+	}
+	if n.lease.active(time.Now()) {
+		p.Lease, p.State = "locked", "leased"
+	}
+	return p
+}
+
+func (n *node) blobMetadata(now time.Time) *blobMetadata {
+	a := newAnswer(http.StatusOK)
+	a.blobState(n, now)
+	if n.Dir {
+		a.set("x-ms-meta-hdi_isfolder", "true")
+	}
+	m := &blobMetadata{}
+	for _, name := range slices.Sorted(maps.Keys(a.header)) {
+		if key, ok := strings.CutPrefix(strings.ToLower(name), "x-ms-meta-"); ok {
+			m.Entries = append(m.Entries, metadataEntry{xml.Name{Local: key}, a.header.Get(name)})
+		}
+	}
+	return m
+}
