@@ -211,11 +211,8 @@ func (c *container) checkAccess(q *request) (*answer, *apiError) {
 func (c *container) setACL(q *request) (*answer, *apiError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n, err := c.target(q)
+	n, err := c.writable(q)
 	if err != nil {
-		return nil, err
-	}
-	if err := n.checkLease(q.Header.Get("x-ms-lease-id"), q.now); err != nil {
 		return nil, err
 	}
 	if v := q.Header.Get("x-ms-permissions"); v != "" {
@@ -252,6 +249,8 @@ type aclCounts struct {
 	Files       int   `json:"filesSuccessful"`
 }
 
+const maxRecords = 2000 // of a page of a recursive change
+
 // setACLRecursive sets, modifies or removes entries on a path and all below it, in pages (ADL-49).
 func (c *container) setACLRecursive(q *request) (*answer, *apiError) {
 	mode := q.query.Get("mode")
@@ -262,13 +261,9 @@ func (c *container) setACLRecursive(q *request) (*answer, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	most := 2000
-	if v := q.query.Get("maxRecords"); v != "" {
-		n, perr := strconv.Atoi(v)
-		if perr != nil || n < 1 {
-			return nil, refuse("OutOfRangeQueryParameterValue")
-		}
-		most = min(n, most)
+	most, err := q.most("maxRecords", maxRecords)
+	if err != nil {
+		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

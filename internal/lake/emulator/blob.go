@@ -30,15 +30,24 @@ func (q *request) blobOperation() string {
 		"PUT lease": "lease", "PUT metadata": "set-metadata", "PUT properties": "set-content"}[strings.TrimSpace(q.method()+" "+comp)]
 }
 
+// metadata is what dfs shows as properties, by key.
+func (n *node) metadata() map[string]string {
+	out := map[string]string{}
+	for _, p := range strings.Split(n.Properties, ",") {
+		name, encoded, ok := strings.Cut(p, "=")
+		if value, err := base64.StdEncoding.DecodeString(encoded); ok && err == nil {
+			out[strings.TrimSpace(name)] = string(value)
+		}
+	}
+	return out
+}
+
 // blobState turns the state of a path or container into the headers that the blob interface has for it.
 func (a *answer) blobState(n *node, now time.Time) {
 	a.header.Del("X-Ms-Properties")
 	a.header.Del("X-Ms-Content-Crc64")
-	for _, p := range strings.Split(n.Properties, ",") {
-		name, encoded, ok := strings.Cut(p, "=")
-		if value, err := base64.StdEncoding.DecodeString(encoded); ok && err == nil {
-			a.set("x-ms-meta-"+strings.TrimSpace(name), string(value))
-		}
+	for name, value := range n.metadata() {
+		a.set("x-ms-meta-"+name, value)
 	}
 	a.set("x-ms-lease-status", "unlocked", "x-ms-lease-state", "available")
 	if n.lease.active(now) {
@@ -99,11 +108,11 @@ func (a *answer) sumRange(q *request, size int64) *apiError {
 
 // setMetadata replaces the metadata of a path or container; dfs shows it as properties.
 func (c *container) setMetadata(q *request) (*answer, *apiError) {
-	return c.change(q, func(n *node) { n.Properties = metadata(q.Header) })
+	return c.change(q, func(n *node) { n.Properties = sentMetadata(q.Header) })
 }
 
-// metadata are the x-ms-meta headers in the form of x-ms-properties.
-func metadata(h http.Header) string {
+// sentMetadata are the x-ms-meta headers in the form of x-ms-properties.
+func sentMetadata(h http.Header) string {
 	var pairs []string
 	for name, v := range h {
 		if key, ok := strings.CutPrefix(strings.ToLower(name), "x-ms-meta-"); ok && key != "hdi_isfolder" {

@@ -73,14 +73,11 @@ func (c *container) listBlobs(q *request) (*answer, *apiError) {
 	if out.Delimiter != "" && out.Delimiter != "/" {
 		return nil, refuse("InvalidQueryParameterValue")
 	}
-	most := defaultPage
-	if v := q.query.Get("maxresults"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 {
-			return nil, refuse("OutOfRangeQueryParameterValue")
-		}
-		most, out.Most = min(n, defaultPage), n
+	most, aerr := q.most("maxresults", defaultPage)
+	if aerr != nil {
+		return nil, aerr
 	}
+	out.Most, _ = strconv.Atoi(q.query.Get("maxresults")) // shown as it was asked for, 0 if it was not
 	after, derr := base64.RawURLEncoding.DecodeString(out.Marker)
 	if derr != nil {
 		return nil, refuse("InvalidQueryParameterValue")
@@ -101,7 +98,7 @@ func (c *container) listBlobs(q *request) (*answer, *apiError) {
 		}
 		e := blobEntry{Name: name, Properties: n.blobProperties()}
 		if withMetadata {
-			e.Metadata = n.blobMetadata(q.now)
+			e.Metadata = n.blobMetadata()
 		}
 		out.Blobs.Files = append(out.Blobs.Files, e)
 	}
@@ -145,17 +142,13 @@ func (n *node) blobProperties() blobProperties {
 	return p
 }
 
-func (n *node) blobMetadata(now time.Time) *blobMetadata {
-	a := newAnswer(http.StatusOK)
-	a.blobState(n, now)
+func (n *node) blobMetadata() *blobMetadata {
+	values, m := n.metadata(), &blobMetadata{}
 	if n.Dir {
-		a.set("x-ms-meta-hdi_isfolder", "true")
+		values["hdi_isfolder"] = "true"
 	}
-	m := &blobMetadata{}
-	for _, name := range slices.Sorted(maps.Keys(a.header)) {
-		if key, ok := strings.CutPrefix(strings.ToLower(name), "x-ms-meta-"); ok {
-			m.Entries = append(m.Entries, metadataEntry{xml.Name{Local: key}, a.header.Get(name)})
-		}
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		m.Entries = append(m.Entries, metadataEntry{xml.Name{Local: strings.ToLower(key)}, values[key]})
 	}
 	return m
 }

@@ -4,19 +4,14 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 )
 
 // listFilesystems answers with a page of the account's containers (ADL-40).
 func (s *Server) listFilesystems(q *request) (*answer, *apiError) {
-	most := defaultPage
-	if v := q.query.Get("maxResults"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 {
-			return nil, refuse("OutOfRangeQueryParameterValue")
-		}
-		most = min(n, defaultPage)
+	most, aerr := q.most("maxResults", defaultPage)
+	if aerr != nil {
+		return nil, aerr
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,6 +8,19 @@ import (
 	"strings"
 )
 
+// most is the size of a page: what the request asks for, at most limit.
+func (q *request) most(parameter string, limit int) (int, *apiError) {
+	v := q.query.Get(parameter)
+	if v == "" {
+		return limit, nil
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		return 0, refuse("OutOfRangeQueryParameterValue")
+	}
+	return min(n, limit), nil
+}
+
 // list answers with a page of paths (ADL-42).
 func (c *container) list(q *request) (*answer, *apiError) {
 	c.mu.RLock()
@@ -16,13 +29,9 @@ func (c *container) list(q *request) (*answer, *apiError) {
 	if berr != nil {
 		return nil, refuse("MissingRequiredQueryParameter")
 	}
-	most := defaultPage
-	if v := q.query.Get("maxResults"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 {
-			return nil, refuse("OutOfRangeQueryParameterValue")
-		}
-		most = min(n, defaultPage)
+	most, aerr := q.most("maxResults", defaultPage)
+	if aerr != nil {
+		return nil, aerr
 	}
 	dir := strings.Trim(q.query.Get("directory"), "/")
 	names := []string{dir}

@@ -188,15 +188,21 @@ func (c *container) target(q *request) (*node, *apiError) {
 	return n, conditions(q.Header, "", n)
 }
 
-// delete removes a file or a folder (ADL-50).
-func (c *container) delete(q *request) (*answer, *apiError) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// writable is what a request changes, if its conditions hold and it has the lease.
+func (c *container) writable(q *request) (*node, *apiError) {
 	n, err := c.target(q)
 	if err != nil {
 		return nil, err
 	}
-	if err := n.checkLease(q.Header.Get("x-ms-lease-id"), q.now); err != nil {
+	return n, n.checkLease(q.Header.Get("x-ms-lease-id"), q.now)
+}
+
+// delete removes a file or a folder (ADL-50).
+func (c *container) delete(q *request) (*answer, *apiError) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, err := c.writable(q)
+	if err != nil {
 		return nil, err
 	}
 	if n.Dir && q.query.Get("recursive") != "true" && !c.empty(q.path) {

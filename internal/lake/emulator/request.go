@@ -284,7 +284,7 @@ func (s *Server) createFilesystem(q *request) (*answer, *apiError) {
 	defer c.mu.Unlock()
 	c.self.Properties = q.Header.Get("x-ms-properties")
 	if q.blob {
-		c.self.Properties = metadata(q.Header)
+		c.self.Properties = sentMetadata(q.Header)
 	}
 	if err := c.record(line{Kind: "container", Node: &c.self}); err != nil {
 		return nil, diskError(err)

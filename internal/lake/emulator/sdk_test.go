@@ -2,12 +2,8 @@ package emulator
 
 import (
 	"bytes"
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"slices"
 	"testing"
@@ -40,11 +36,7 @@ func sdks(t *testing.T) (*filesystem.Client, *blobs.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(s.CA())
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, s.Address())
-	}}
+	transport := reach(s)
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		if err := s.Close(); err != nil {

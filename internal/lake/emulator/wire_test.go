@@ -78,6 +78,15 @@ type wire struct {
 	body   []byte
 }
 
+// reach is a transport that finds every host at the lake and trusts its authority.
+func reach(s *Server) *http.Transport {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(s.CA())
+	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, s.Address())
+	}}
+}
+
 // TestRecordedAnswers replays every recorded sequence: status, error code, listed headers and the shape
 // of the body must be those of the real service. What differs is listed with its reason.
 func TestRecordedAnswers(t *testing.T) {
@@ -86,11 +95,7 @@ func TestRecordedAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(s.CA())
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, s.Address())
-	}}
+	transport := reach(s)
 	defer transport.CloseIdleConnections()
 	sequences := recordings(t)
 	var numbers []int
