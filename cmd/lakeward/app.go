@@ -211,7 +211,7 @@ func checkFormat(dir string) (fresh bool, err error) {
 			"If it is lost, make a new one (head -c 32 /dev/urandom > kek; chmod 600 kek) and enter the secrets again"}
 	}
 	if info, err := os.Stat(db); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
-		return false, &lakeward.Error{Kind: lakeward.Invalid, Code: "DATA-1005", Msg: "the database " + db + " is missing or empty; restore the data directory from a backup"}
+		return false, &lakeward.Error{Kind: lakeward.Invalid, Code: "DATA-1006", Msg: "the database " + db + " is missing or empty; restore the data directory from a backup"}
 	}
 	return false, nil
 }

@@ -258,6 +258,21 @@ func TestVerifyFindsEveryChange(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "the file is missing"},
+		{"the same bytes, written by somebody else", func(t *testing.T, w *world, path string, r lakeward.Run) {
+			b := must[[]byte](t)(os.ReadFile(path))
+			replaced(t, w, path, r)
+			write(t, path, b)
+		}, "was not written by this run"},
+		{"another file in its place", func(t *testing.T, w *world, path string, r lakeward.Run) {
+			replaced(t, w, path, r)
+			write(t, path, []byte("name\n"))
+		}, "the content"},
+		{"a folder in its place", func(t *testing.T, w *world, path string, r lakeward.Run) {
+			replaced(t, w, path, r)
+			if err := os.Mkdir(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}, "was not written by this run"},
 		{"changed manifest", func(t *testing.T, w *world, _ string, r lakeward.Run) {
 			write(t, filepath.Join(w.lake.Dir(), "local", "exports", r.Manifest), []byte("{}"))
 		}, "the manifest does not say"},
@@ -287,6 +302,15 @@ func TestVerifyFindsEveryChange(t *testing.T) {
 			}
 		})
 	}
+}
+
+// replaced removes a delivered file and lets the lake see that it is gone, so that what comes next is another file.
+func replaced(t *testing.T, w *world, path string, r lakeward.Run) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	must[lakeward.Verification](t)(w.VerifyRun(t.Context(), sandbox, string(r.ID)))
 }
 
 func write(t *testing.T, path string, b []byte) {

@@ -215,18 +215,20 @@ func (c *container) setACL(q *request) (*answer, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	if v := q.Header.Get("x-ms-permissions"); v != "" {
-		perms, err := parsePermissions(v)
-		if err != nil {
+	var list []aclEntry // read before anything changes
+	acl, perms := q.Header.Get("x-ms-acl"), q.Header.Get("x-ms-permissions")
+	if acl != "" {
+		if list, err = parseACL(acl, false); err != nil {
+			return nil, err
+		}
+	}
+	if perms != "" {
+		if perms, err = parsePermissions(perms); err != nil {
 			return nil, err
 		}
 		n.Perms, n.ACL = perms, nil
 	}
-	if v := q.Header.Get("x-ms-acl"); v != "" {
-		list, err := parseACL(v, false)
-		if err != nil {
-			return nil, err
-		}
+	if acl != "" {
 		n.setList(list)
 	}
 	if v := q.Header.Get("x-ms-owner"); v != "" {

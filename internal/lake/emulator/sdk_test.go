@@ -241,6 +241,9 @@ func TestVendorClientAccessControl(t *testing.T) {
 	const acl = "user::rwx,user:11111111-2222-3333-4444-555555555555:r-x,group::r-x,mask::r-x,other::---"
 	_, err = d.SetAccessControl(ctx, &directory.SetAccessControlOptions{ACL: to.Ptr(acl)})
 	must(t, err)
+	if _, err := d.SetAccessControl(ctx, &directory.SetAccessControlOptions{Permissions: to.Ptr("rwxrwxrwx"), ACL: to.Ptr("nonsense")}); err == nil {
+		t.Error("a list that is none is taken")
+	}
 	got, err := d.GetAccessControl(ctx, nil)
 	must(t, err)
 	if *got.ACL != acl {
