@@ -1,7 +1,11 @@
 package lakeward
 
 import (
+	"crypto/tls"
+	"encoding/base64"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -21,21 +25,63 @@ const (
 	AccountFailing   AccountState = "failing"
 )
 
-// Account holds the stored credentials of one storage account (OBJ-02).
+// SignIn is the way an account proves who it is.
+type SignIn string
+
+// The ways to sign in. The empty one is ClientSecret.
+const (
+	ClientSecret     SignIn = "client-secret"     // the key is a secret of an app registration
+	Certificate      SignIn = "certificate"       // the key is the PEM of its certificate and private key
+	WorkloadIdentity SignIn = "workload-identity" // a file that the platform renews holds a federated token
+	ManagedIdentity  SignIn = "managed-identity"  // the machine's own; the client id names one of several
+	AccountKey       SignIn = "account-key"       // the key opens the whole storage account
+)
+
+// SignIns lists the ways to sign in.
+func SignIns() []SignIn {
+	return []SignIn{ClientSecret, Certificate, WorkloadIdentity, ManagedIdentity, AccountKey}
+}
+
+// AccountKeyWarning is told whenever an account with an account key is made or tried.
+const AccountKeyWarning = "warning: an account key opens every container of the storage account and cannot be restricted; prefer an app registration with a role on one container"
+
+// Keyed reports whether signing in needs a stored key.
+func (s SignIn) Keyed() bool { return s != WorkloadIdentity && s != ManagedIdentity }
+
+// Principal reports whether an app registration signs in, which has a tenant and a client id.
+func (s SignIn) Principal() bool { return s != ManagedIdentity && s != AccountKey }
+
+// Account holds the stored credentials of one storage account (OBJ-02). While a key is being replaced
+// two may be stored: the second is tried when the first is refused.
 type Account struct {
-	ID          AccountID    `json:"id"`
-	Sandbox     string       `json:"sandbox"`
-	Name        string       `json:"name"`
-	Description string       `json:"description,omitempty"`
-	URL         string       `json:"url"`
-	Tenant      string       `json:"tenant"`
-	ClientID    string       `json:"servicePrincipalId"`
-	Key         Secret       `json:"-"`
-	KeyInfo     SecretInfo   `json:"servicePrincipalKey"`
-	State       AccountState `json:"state"`
-	StateCause  string       `json:"stateCause,omitempty"`
-	CreatedAt   time.Time    `json:"createdAt"`
-	TestedAt    *time.Time   `json:"testedAt,omitempty"`
+	ID            AccountID    `json:"id"`
+	Sandbox       string       `json:"sandbox"`
+	Name          string       `json:"name"`
+	Description   string       `json:"description,omitempty"`
+	URL           string       `json:"url"`
+	SignIn        SignIn       `json:"signIn,omitempty"`
+	Tenant        string       `json:"tenant"`
+	ClientID      string       `json:"servicePrincipalId"`
+	TokenFile     string       `json:"tokenFile,omitempty"` // of WorkloadIdentity
+	Key           Secret       `json:"-"`
+	KeyInfo       SecretInfo   `json:"servicePrincipalKey"`
+	SecondKey     Secret       `json:"-"`
+	SecondKeyInfo SecretInfo   `json:"secondKey,omitzero"`
+	State         AccountState `json:"state"`
+	StateCause    string       `json:"stateCause,omitempty"`
+	CreatedAt     time.Time    `json:"createdAt"`
+	TestedAt      *time.Time   `json:"testedAt,omitempty"`
+}
+
+// Keys lists the keys that are open, the first one first.
+func (a Account) Keys() []Secret {
+	var out []Secret
+	for _, k := range []Secret{a.Key, a.SecondKey} {
+		if k.IsSet() {
+			out = append(out, k)
+		}
+	}
+	return out
 }
 
 // SecretInfo is all that anybody learns about a stored secret (C2).
@@ -95,6 +141,7 @@ const (
 	minContain  = 3
 	maxContain  = 63
 	maxSecret   = 1024
+	maxPEM      = 64 << 10
 	urlExample  = "abfss://<container>@<account>.dfs.core.windows.net"
 	schemeABFSS = "abfss://"
 )
@@ -203,12 +250,68 @@ func (a *Account) Validate() error {
 	}
 	a.Tenant = normalGUID(a.Tenant)
 	a.ClientID = normalGUID(a.ClientID)
-	checkTenant(&errs, a.Tenant)
-	if !IsID(a.ClientID) {
+	a.checkSignIn(&errs)
+	return errs.err("the account")
+}
+
+// checkSignIn checks what the account's way to sign in needs, and that nothing else is given.
+func (a *Account) checkSignIn(errs *fieldErrors) {
+	if a.SignIn == "" {
+		a.SignIn = ClientSecret
+	}
+	if !slices.Contains(SignIns(), a.SignIn) {
+		errs.add("/signIn", "CONN-1003", "%s is no way to sign in; there are %s", Quote(string(a.SignIn)), joinWords(SignIns()))
+		return
+	}
+	if a.SignIn.Principal() {
+		checkTenant(errs, a.Tenant)
+	} else if a.Tenant != "" {
+		errs.add("/tenant", "CONN-1102", "%s takes no tenant", a.SignIn)
+	}
+	if !IsID(a.ClientID) && (a.SignIn.Principal() || a.ClientID != "") {
 		errs.add("/servicePrincipalId", "CONN-1201", "the Application (client) ID of the app registration is needed, a GUID")
 	}
-	checkKey(&errs, a.Key.Reveal())
-	return errs.err("the account")
+	switch {
+	case a.SignIn == WorkloadIdentity && !filepath.IsAbs(a.TokenFile):
+		errs.add("/tokenFile", "CONN-1003", "the absolute path of the file with the federated token is needed")
+	case a.SignIn != WorkloadIdentity && a.TokenFile != "":
+		errs.add("/tokenFile", "CONN-1003", "only workload-identity takes a token file")
+	}
+	checkKeyOf(errs, a.SignIn, "/servicePrincipalKey", a.Key.Reveal())
+	if a.SecondKey.IsSet() {
+		checkKeyOf(errs, a.SignIn, "/secondKey", a.SecondKey.Reveal())
+	}
+}
+
+func joinWords[T ~string](words []T) string {
+	var out []string
+	for _, w := range words {
+		out = append(out, string(w))
+	}
+	return strings.Join(out, ", ")
+}
+
+// accountKeyBytes is the length of a storage account's key.
+const accountKeyBytes = 64
+
+// checkKeyOf checks the key that a way to sign in needs; its text and length are never shown.
+func checkKeyOf(errs *fieldErrors, how SignIn, pointer, key string) {
+	switch how {
+	case ClientSecret:
+		checkKey(errs, pointer, key)
+	case Certificate:
+		if _, err := tls.X509KeyPair([]byte(key), []byte(key)); err != nil || len(key) > maxPEM {
+			errs.add(pointer, "CONN-1304", "the file must hold the certificate and its private key, both in PEM, the key without a password")
+		}
+	case AccountKey:
+		if b, err := base64.StdEncoding.DecodeString(key); err != nil || len(b) != accountKeyBytes {
+			errs.add(pointer, "CONN-1304", "this is no key of a storage account; copy key1 or key2 under Access keys, not the connection string")
+		}
+	case WorkloadIdentity, ManagedIdentity:
+		if key != "" {
+			errs.add(pointer, "CONN-1304", "%s takes no key", how)
+		}
+	}
 }
 
 // checkTenant accepts a GUID or a domain name (T01 to T05).
@@ -238,8 +341,7 @@ func isDomain(s string) bool {
 }
 
 // checkKey checks the service principal key; its text and length are never shown (S01 to S05).
-func checkKey(errs *fieldErrors, key string) {
-	const pointer = "/servicePrincipalKey"
+func checkKey(errs *fieldErrors, pointer, key string) {
 	switch {
 	case strings.TrimSpace(key) == "":
 		errs.add(pointer, "CONN-1301", "the service principal key is required: the secret value of the app registration")

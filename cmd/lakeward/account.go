@@ -1,47 +1,132 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/engine"
 )
 
 func accountCommand(a *app) *cobra.Command {
-	return group("account", "Accounts: the credentials of storage accounts", accountCreate(a), accountList(a), accountShow(a), accountTest(a))
+	return group("account", "Accounts: the credentials of storage accounts", accountCreate(a), accountEdit(a), accountList(a), accountShow(a), accountTest(a))
+}
+
+// keyFiles are the flags that name files with keys; a key never stands in a command line.
+type keyFiles struct{ first, second string }
+
+func (k *keyFiles) flags(f *pflag.FlagSet) {
+	f.StringVar(&k.first, "key-file", "", "file with the service principal key, the certificate and its key, or the account key; or -")
+	f.StringVar(&k.second, "second-key-file", "", "file with a second key, tried when the first is refused: for the time of a rotation")
+}
+
+// read returns the keys of the files that are named.
+func (k *keyFiles) read(a *app) (first, second lakeward.Secret, err error) {
+	for _, f := range []struct {
+		name string
+		to   *lakeward.Secret
+	}{{k.first, &first}, {k.second, &second}} {
+		if f.name == "" {
+			continue
+		}
+		b, err := a.readInput(f.name)
+		if err != nil {
+			return first, second, err
+		}
+		*f.to = lakeward.NewSecret(strings.TrimRight(string(b), "\r\n")) // the line's end belongs to the file, not to the key
+	}
+	return first, second, nil
+}
+
+// signInUsage explains --sign-in.
+const signInUsage = "client-secret, certificate, workload-identity, managed-identity or account-key (default client-secret)"
+
+func credentialFlags(f *pflag.FlagSet, acc *lakeward.Account) {
+	f.StringVar(&acc.URL, "url", "", "abfss://<container>@<account>.dfs.core.windows.net")
+	f.StringVar((*string)(&acc.SignIn), "sign-in", "", signInUsage)
+	f.StringVar(&acc.Tenant, "tenant", "", "tenant id or domain")
+	f.StringVar(&acc.ClientID, "client-id", "", "service principal ID: the application's client id")
+	f.StringVar(&acc.TokenFile, "token-file", "", "file with the federated token, for workload-identity")
 }
 
 func accountCreate(a *app) *cobra.Command {
 	var acc lakeward.Account
-	var keyFile string
+	var keys keyFiles
 	var untested bool
-	c := &cobra.Command{Use: "create NAME --url URL --tenant TENANT --client-id ID --key-file FILE", Short: "Connect to a storage account and store its credentials", Args: exactly("NAME"),
+	c := &cobra.Command{Use: "create NAME --url URL [--sign-in HOW] [--tenant TENANT --client-id ID] [--key-file FILE]", Short: "Connect to a storage account and store its credentials", Args: exactly("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if keyFile == "" {
+			if keys.first == "" && acc.SignIn.Keyed() {
 				return usage("--key-file is needed: a file that holds the service principal key, or - for standard input")
 			}
-			b, err := a.readInput(keyFile)
-			if err != nil {
+			var err error
+			if acc.Key, acc.SecondKey, err = keys.read(a); err != nil {
 				return err
 			}
 			acc.Name, acc.Sandbox = args[0], a.settings.sandbox
-			acc.Key = lakeward.NewSecret(strings.TrimRight(string(b), "\r\n")) // the line's end belongs to the file, not to the key
 			return a.withData(c.Context(), true, func(d *directory) error {
 				created, checks, err := d.engine.CreateAccount(c.Context(), acc, untested)
 				if err != nil {
 					return err
 				}
-				return a.print(created, func() table { return append(accountTable(created), checkRows(checks)...) })
+				return a.printAccount(created, checks)
 			})
 		}}
-	c.Flags().StringVar(&acc.URL, "url", "", "abfss://<container>@<account>.dfs.core.windows.net")
-	c.Flags().StringVar(&acc.Tenant, "tenant", "", "tenant id or domain")
-	c.Flags().StringVar(&acc.ClientID, "client-id", "", "service principal ID: the application's client id")
-	c.Flags().StringVar(&keyFile, "key-file", "", "file with the service principal key, or -")
+	credentialFlags(c.Flags(), &acc)
+	keys.flags(c.Flags())
 	c.Flags().StringVar(&acc.Description, "description", "", "description")
 	c.Flags().BoolVar(&untested, "untested", false, "store without trying the connection")
 	return c
+}
+
+// accountEdit changes what is named; the rest stays.
+func accountEdit(a *app) *cobra.Command {
+	var acc lakeward.Account
+	var keys keyFiles
+	var untested bool
+	var x engine.AccountEdit
+	c := &cobra.Command{Use: "edit NAME", Short: "Change an account; the connection is tried with what is new before it is stored", Args: exactly("NAME"),
+		RunE: func(c *cobra.Command, args []string) error {
+			var err error
+			if x.Key, x.SecondKey, err = keys.read(a); err != nil {
+				return err
+			}
+			for flag, field := range map[string]struct {
+				to   **string
+				from *string
+			}{"url": {&x.URL, &acc.URL}, "tenant": {&x.Tenant, &acc.Tenant}, "client-id": {&x.ClientID, &acc.ClientID}, "token-file": {&x.TokenFile, &acc.TokenFile},
+				"name": {&x.Name, &acc.Name}, "description": {&x.Description, &acc.Description}} {
+				if c.Flags().Changed(flag) {
+					*field.to = field.from
+				}
+			}
+			if c.Flags().Changed("sign-in") {
+				x.SignIn = &acc.SignIn
+			}
+			return a.withData(c.Context(), true, func(d *directory) error {
+				edited, checks, err := d.engine.EditAccount(c.Context(), a.settings.sandbox, args[0], x, untested)
+				if err != nil {
+					return err
+				}
+				return a.printAccount(edited, checks)
+			})
+		}}
+	credentialFlags(c.Flags(), &acc)
+	keys.flags(c.Flags())
+	c.Flags().StringVar(&acc.Name, "name", "", "new name")
+	c.Flags().StringVar(&acc.Description, "description", "", "description")
+	c.Flags().BoolVar(&x.DropSecondKey, "drop-second-key", false, "forget the second key: the rotation is over")
+	c.Flags().BoolVar(&untested, "untested", false, "store without trying the connection")
+	return c
+}
+
+func (a *app) printAccount(acc lakeward.Account, checks []lakeward.Check) error {
+	if acc.SignIn == lakeward.AccountKey {
+		fmt.Fprintln(a.env.err, lakeward.AccountKeyWarning)
+	}
+	return a.print(acc, func() table { return append(accountTable(acc), checkRows(checks)...) })
 }
 
 func accountList(a *app) *cobra.Command {
@@ -87,7 +172,10 @@ func accountTest(a *app) *cobra.Command {
 }
 
 func accountTable(acc lakeward.Account) table {
-	t := pairs("Account", acc.Name, "Id", string(acc.ID), "URL", acc.URL, "Tenant", acc.Tenant, "Service principal", acc.ClientID, "State", string(acc.State), "Tested", timeText(acc.TestedAt))
+	t := pairs("Account", acc.Name, "Id", string(acc.ID), "URL", acc.URL, "Sign-in", string(acc.SignIn), "Tenant", acc.Tenant, "Service principal", acc.ClientID, "State", string(acc.State), "Tested", timeText(acc.TestedAt))
+	if acc.SecondKeyInfo.Set {
+		t = append(t, []string{"Second key:", "set " + timeText(&acc.SecondKeyInfo.UpdatedAt)})
+	}
 	if acc.StateCause != "" {
 		t = append(t, []string{"Cause:", acc.StateCause})
 	}

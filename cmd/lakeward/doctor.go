@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,21 +12,20 @@ import (
 
 func doctorCommand(a *app) *cobra.Command {
 	var x engine.Examination
-	var keyFile string
+	var keys keyFiles
 	c := &cobra.Command{Use: "doctor [--destination NAME | --account NAME | --url URL --tenant TENANT --client-id ID --key-file FILE]",
 		Short: "Try everything that a delivery needs, step by step, each with its own fix", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
 			if x.Account == "" && x.Destination == "" && x.Fields.URL == "" {
 				return usage("one of --destination, --account and --url is needed")
 			}
 			if x.Fields.URL != "" {
-				if keyFile == "" {
+				if keys.first == "" && x.Fields.SignIn.Keyed() {
 					return usage("--key-file is needed with --url")
 				}
-				b, err := a.readInput(keyFile)
-				if err != nil {
+				var err error
+				if x.Fields.Key, x.Fields.SecondKey, err = keys.read(a); err != nil {
 					return err
 				}
-				x.Fields.Key = lakeward.NewSecret(strings.TrimRight(string(b), "\r\n"))
 			}
 			x.Sandbox = a.settings.sandbox
 			return a.withData(c.Context(), x.Fields.URL != "", func(d *directory) error { return a.examine(c, d, x) })
@@ -35,10 +33,8 @@ func doctorCommand(a *app) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&x.Account, "account", "", "name or id of an account")
 	f.StringVar(&x.Destination, "destination", "", "name or id of a destination; its folder is probed")
-	f.StringVar(&x.Fields.URL, "url", "", "abfss://<container>@<account>.dfs.core.windows.net")
-	f.StringVar(&x.Fields.Tenant, "tenant", "", "tenant id or domain")
-	f.StringVar(&x.Fields.ClientID, "client-id", "", "service principal ID")
-	f.StringVar(&keyFile, "key-file", "", "file with the service principal key, or -")
+	credentialFlags(f, &x.Fields)
+	keys.flags(f)
 	f.StringVar(&x.Folder, "path", "", "folder to probe, with --url")
 	f.BoolVar(&x.CreateContainer, "create-container", false, "create the container if it is missing")
 	return c

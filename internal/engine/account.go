@@ -9,11 +9,15 @@ import (
 	"github.com/lakeward/lakeward/internal/lake"
 )
 
-// cachedClient is the client of an account at one version of its key.
+// cachedClient is the client of an account as it was when it was made.
 type cachedClient struct {
-	version int
-	url     string
-	client  *lake.Client
+	credentials string
+	client      *lake.Client
+}
+
+// credentials is a text that changes when an account's client has to be made anew.
+func credentials(a lakeward.Account) string {
+	return fmt.Sprint(a.URL, " ", a.SignIn, " ", a.Tenant, " ", a.ClientID, " ", a.KeyInfo.Version, " ", a.SecondKeyInfo.Version, " ", a.TokenFile)
 }
 
 // CreateAccount checks the fields, then, unless untested, the connection, and stores the account (CON-06).
@@ -39,13 +43,75 @@ func (e *Engine) CreateAccount(ctx context.Context, a lakeward.Account, untested
 	return a, checks, err
 }
 
+// AccountEdit is what changes of an account: the fields that are not nil, the keys that are set.
+type AccountEdit struct {
+	Name, Description, URL, Tenant, ClientID, TokenFile *string
+	SignIn                                              *lakeward.SignIn
+	Key, SecondKey                                      lakeward.Secret
+	DropSecondKey                                       bool
+}
+
+func (x AccountEdit) apply(a *lakeward.Account) {
+	for _, f := range []struct{ to, from *string }{{&a.Name, x.Name}, {&a.Description, x.Description}, {&a.URL, x.URL}, {&a.Tenant, x.Tenant}, {&a.ClientID, x.ClientID}, {&a.TokenFile, x.TokenFile}} {
+		if f.from != nil {
+			*f.to = *f.from
+		}
+	}
+	if x.SignIn != nil && *x.SignIn != a.SignIn { // the keys of another way are of no use
+		a.SignIn, a.Key, a.SecondKey = *x.SignIn, lakeward.Secret{}, lakeward.Secret{}
+		a.KeyInfo, a.SecondKeyInfo = lakeward.SecretInfo{}, lakeward.SecretInfo{}
+	}
+	if x.Key.IsSet() {
+		a.Key = x.Key
+	}
+	if x.DropSecondKey {
+		a.SecondKey, a.SecondKeyInfo = lakeward.Secret{}, lakeward.SecretInfo{}
+	}
+	if x.SecondKey.IsSet() {
+		a.SecondKey = x.SecondKey
+	}
+}
+
+// EditAccount changes an account; unless untested, the connection must work with what is new (ACC-03).
+// Nothing is stored if it does not.
+func (e *Engine) EditAccount(ctx context.Context, sandbox, ref string, x AccountEdit, untested bool) (lakeward.Account, []lakeward.Check, error) {
+	a, err := e.store.Account(ctx, sandbox, ref)
+	if err != nil {
+		return a, nil, err
+	}
+	if a, err = e.store.OpenKeys(ctx, a); err != nil && !x.Key.IsSet() {
+		return a, nil, err
+	}
+	x.apply(&a)
+	if err := a.Validate(); err != nil {
+		return a, nil, err
+	}
+	location, err := lakeward.ParseLocation(a.URL)
+	if err != nil {
+		return a, nil, err
+	}
+	a.URL = location.URL()
+	a.State, a.StateCause = lakeward.AccountUntested, ""
+	var checks []lakeward.Check
+	if !untested {
+		if checks, err = e.connect(ctx, a); err != nil {
+			return a, checks, err
+		}
+		at := now()
+		a.State, a.TestedAt = lakeward.AccountConnected, &at
+	}
+	a.Key, a.SecondKey = x.Key, x.SecondKey // those that are stored stay as they are
+	a, err = e.store.EditAccount(ctx, a, now())
+	return a, checks, err
+}
+
 // TestAccount tries the connection of a stored account and notes the outcome (ACC-05).
 func (e *Engine) TestAccount(ctx context.Context, sandbox, ref string) (lakeward.Account, []lakeward.Check, error) {
 	a, err := e.store.Account(ctx, sandbox, ref)
 	if err != nil {
 		return a, nil, err
 	}
-	if a.Key, err = e.store.AccountKey(ctx, a); err != nil {
+	if a, err = e.store.OpenKeys(ctx, a); err != nil {
 		return a, nil, err
 	}
 	checks, err := e.connect(ctx, a)
@@ -116,14 +182,14 @@ func (e *Engine) Doctor(ctx context.Context, x Examination, tell func(lakeward.C
 	if err != nil {
 		return nil, err
 	}
-	if a.Key, err = e.store.AccountKey(ctx, a); err != nil {
+	if a, err = e.store.OpenKeys(ctx, a); err != nil {
 		return nil, err
 	}
 	return e.examine(ctx, a, p, tell)
 }
 
 func (e *Engine) lakeConfig(a lakeward.Account, at lakeward.Location, retry lake.Retry) lake.Config {
-	return lake.Config{Location: at, Tenant: a.Tenant, ClientID: a.ClientID, Key: a.Key, Endpoints: e.cfg.Endpoints, Network: e.cfg.Network,
+	return lake.Config{Location: at, SignIn: a.SignIn, Tenant: a.Tenant, ClientID: a.ClientID, TokenFile: a.TokenFile, Keys: a.Keys(), Endpoints: e.cfg.Endpoints, Network: e.cfg.Network,
 		Version: e.cfg.Version, Retry: retry, Block: e.cfg.Block}
 }
 
@@ -143,15 +209,15 @@ func (e *Engine) client(ctx context.Context, sandbox string, id lakeward.Account
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if c, ok := e.clients[id]; ok && c.version == a.KeyInfo.Version && c.url == a.URL+a.Tenant+a.ClientID {
+	if c, ok := e.clients[id]; ok && c.credentials == credentials(a) {
 		return c.client, a, nil
 	}
-	if a.Key, err = e.store.AccountKey(ctx, a); err != nil {
+	if a, err = e.store.OpenKeys(ctx, a); err != nil {
 		return nil, a, err
 	}
 	c, err := e.newClient(a, e.cfg.Retry)
 	if err == nil {
-		e.clients[id] = cachedClient{a.KeyInfo.Version, a.URL + a.Tenant + a.ClientID, c}
+		e.clients[id] = cachedClient{credentials(a), c}
 	}
 	return c, a, err
 }

@@ -20,7 +20,7 @@ func (e *Engine) CreateDestination(ctx context.Context, d lakeward.Destination, 
 	}
 	d.AccountID = a.ID
 	if !untested {
-		if a.Key, err = e.store.AccountKey(ctx, a); err != nil {
+		if a, err = e.store.OpenKeys(ctx, a); err != nil {
 			return d, err
 		}
 		if _, err := e.examine(ctx, a, lake.Probe{Folder: lakeward.FolderBase(d.Folder)}, nil); err != nil {

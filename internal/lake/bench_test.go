@@ -220,7 +220,7 @@ func BenchmarkLocalLake(b *testing.B) {
 func benchLakeward(b *testing.B, e lake.Endpoint, data []byte) {
 	loc := lakeward.Location{Container: "exports", Account: sinkAccount, Suffix: lakeward.EmulatorSuffix}
 	c, err := lake.New(lake.Config{Location: loc, Tenant: "11111111-2222-3333-4444-555555555555", ClientID: "11111111-2222-3333-4444-555555555556",
-		Key: lakeward.NewSecret("bench"), Endpoints: map[string]lake.Endpoint{loc.Host(): e, loc.Authority(): e}})
+		Keys: []lakeward.Secret{lakeward.NewSecret("bench")}, Endpoints: map[string]lake.Endpoint{loc.Host(): e, loc.Authority(): e}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -32,12 +32,12 @@ type call struct {
 // outcome only if the call allows it (DLV-70, DLV-71). The error is a *lakeward.Error.
 func (c *Client) do(ctx context.Context, k call) (*http.Response, error) {
 	b := c.retry.begin()
-	refreshed := false
+	refreshed, key := false, 0
 	for {
 		if err := c.limit.acquire(ctx); err != nil {
 			return nil, classify(k, nil, err)
 		}
-		res, err := c.try(ctx, k)
+		res, err := c.try(ctx, k, key)
 		c.limit.release(res != nil && (res.StatusCode == http.StatusServiceUnavailable || res.StatusCode == http.StatusTooManyRequests))
 		if err == nil && (res.StatusCode == k.want || k.also != 0 && res.StatusCode == k.also) {
 			return res, nil
@@ -63,6 +63,10 @@ func (c *Client) do(ctx context.Context, k call) (*http.Response, error) {
 				continue
 			}
 		case answered:
+			if c.signer != nil && key+1 < len(c.signer.keys) && CodeIs(failure, "AuthenticationFailed") {
+				key++
+				continue
+			}
 		}
 		if !again || !b.wait(ctx, retryAfter(res)) {
 			return nil, failure
@@ -70,8 +74,8 @@ func (c *Client) do(ctx context.Context, k call) (*http.Response, error) {
 	}
 }
 
-// try sends a call once, within the time of one try (DLV-72).
-func (c *Client) try(ctx context.Context, k call) (*http.Response, error) {
+// try sends a call once, within the time of one try (DLV-72); key is the number of the account key that signs it.
+func (c *Client) try(ctx context.Context, k call, key int) (*http.Response, error) {
 	limit := c.retry.Try + time.Duration(len(k.body)/(256<<10))*time.Second
 	tctx, cancel := context.WithTimeout(ctx, limit)
 	if k.stream { // the limit is for the answer to begin; then it must not stall
@@ -79,30 +83,14 @@ func (c *Client) try(ctx context.Context, k call) (*http.Response, error) {
 		tctx, cancel = context.WithCancel(ctx)
 		defer time.AfterFunc(limit, cancel).Stop()
 	}
-	token, err := c.tokens.get(tctx)
-	if err != nil {
-		cancel()
-		return nil, &tokenError{err, c.location.Authority()}
+	req, err := c.request(tctx, k)
+	if err == nil {
+		err = c.authorize(tctx, req, key)
 	}
-	u := url.URL{Scheme: "https", Host: c.location.Host(), Path: "/" + c.location.Container, RawQuery: k.query.Encode()}
-	if k.path != "" {
-		u.Path += "/" + k.path
-		u.RawPath = "/" + c.location.Container + "/" + EncodePath(k.path)
-	}
-	req, err := http.NewRequestWithContext(tctx, k.method, u.String(), bytes.NewReader(k.body))
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	req.ContentLength = int64(len(k.body))
-	for name, values := range k.header {
-		req.Header[http.CanonicalHeaderKey(name)] = values
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("x-ms-version", apiVersion)
-	req.Header.Set("x-ms-client-request-id", lakeward.NewID())
-	req.Header.Set("x-ms-date", time.Now().UTC().Format(http.TimeFormat))
-	req.Header.Set("User-Agent", c.agent)
 	res, err := c.http.Do(req)
 	if err != nil {
 		cancel()
@@ -123,6 +111,42 @@ func (c *Client) try(ctx context.Context, k call) (*http.Response, error) {
 	}
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	return res, nil
+}
+
+// request builds a call's request, all but its authorization.
+func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
+	u := url.URL{Scheme: "https", Host: c.location.Host(), Path: "/" + c.location.Container, RawQuery: k.query.Encode()}
+	if k.path != "" {
+		u.Path += "/" + k.path
+		u.RawPath = "/" + c.location.Container + "/" + EncodePath(k.path)
+	}
+	req, err := http.NewRequestWithContext(ctx, k.method, u.String(), bytes.NewReader(k.body))
+	if err != nil {
+		return nil, err
+	}
+	req.ContentLength = int64(len(k.body))
+	for name, values := range k.header {
+		req.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	req.Header.Set("x-ms-version", apiVersion)
+	req.Header.Set("x-ms-client-request-id", lakeward.NewID())
+	req.Header.Set("x-ms-date", time.Now().UTC().Format(http.TimeFormat))
+	req.Header.Set("User-Agent", c.agent)
+	return req, nil
+}
+
+// authorize adds the token, or the signature under one of the account's keys.
+func (c *Client) authorize(ctx context.Context, req *http.Request, key int) error {
+	if c.signer != nil {
+		c.signer.sign(req, key)
+		return nil
+	}
+	token, err := c.tokens.get(ctx)
+	if err != nil {
+		return &tokenError{err, c.location.Authority(), c.signIn}
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	return nil
 }
 
 // maxErrorBody bounds what is read of an answer that is not data (C8c); a page of a listing is data.

@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
@@ -109,6 +111,8 @@ func answer(k call, res *http.Response, code string) *lakeward.Error {
 	switch code {
 	case "InvalidAuthenticationInfo":
 		return failure(lakeward.Denied, "CONN-2108", "the storage account does not accept tokens of this tenant%s; enter the tenant of the account", accountTenant(res))
+	case "AuthenticationFailed":
+		return signatureAnswer(res)
 	case "AuthorizationPermissionMismatch":
 		return failure(lakeward.Denied, "CONN-2110", "the application has no data role here; assign it with: az role assignment create --role \"Storage Blob Data Contributor\" --assignee-object-id <object id of the application> --scope <account>/blobServices/default/containers/<container>; it may take 10 minutes to work, and Owner or Contributor of the subscription gives no data access")
 	case "AuthorizationFailure":
@@ -129,6 +133,14 @@ func answer(k call, res *http.Response, code string) *lakeward.Error {
 		return failure(lakeward.Unavailable, lakeward.FailQuota, "the storage is full or over its limit (%s)", code)
 	}
 	return statusAnswer(k, res, code)
+}
+
+// signatureAnswer maps a refused signature: of the clock if it is off, else of the key (ERR-21).
+func signatureAnswer(res *http.Response) *lakeward.Error {
+	if t, err := http.ParseTime(res.Header.Get("Date")); err == nil && time.Until(t).Abs() > maxSkew {
+		return failure(lakeward.Denied, "CONN-2013", "the clock of this machine differs from the storage's by %s; set it", time.Until(t).Abs().Truncate(time.Second))
+	}
+	return failure(lakeward.Denied, "CONN-2105", "the storage account does not accept the key; copy key1 or key2 of this account, and see that access by keys is not switched off")
 }
 
 func statusAnswer(k call, res *http.Response, code string) *lakeward.Error {
@@ -213,6 +225,16 @@ func issuer(e *tls.CertificateVerificationError) string {
 
 // classifyToken maps errors of the identity provider by their AADSTS number (ADL-22).
 func classifyToken(err error) error {
+	signIn := lakeward.ClientSecret
+	if t, ok := errors.AsType[*tokenError](err); ok {
+		signIn = t.signIn
+	}
+	if file, ok := errors.AsType[*fs.PathError](err); ok {
+		return failure(lakeward.Denied, "CONN-2107", "the token file %s cannot be read; it must exist on this machine and be readable by the service", lakeward.Quote(file.Path))
+	}
+	if stray, ok := errors.AsType[*strayError](err); ok {
+		return failure(lakeward.Denied, "CONN-2107", "the environment of the process leads the sign-in to %s, where it is not sent; unset AZURE_REGIONAL_AUTHORITY_NAME", lakeward.Quote(stray.host))
+	}
 	failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
 	if !ok || failed.RawResponse == nil {
 		e := classifyTransport(err)
@@ -222,7 +244,13 @@ func classifyToken(err error) error {
 		if e.Code == lakeward.FailNetwork {
 			e.Msg = "the identity provider cannot be reached" + unreachable(err)
 		}
+		if e.Code == lakeward.FailNetwork && signIn == lakeward.ManagedIdentity {
+			e.Msg = "the metadata service of the machine does not answer; a managed identity works only on a machine in Azure that has one"
+		}
 		return e
+	}
+	if signIn == lakeward.ManagedIdentity && failed.RawResponse.StatusCode == http.StatusBadRequest {
+		return failure(lakeward.Denied, "CONN-2104", "this machine has no such managed identity; assign it, and check the client id of a user-assigned one")
 	}
 	number, trace := entraError(failed.RawResponse)
 	e := tokenAnswer(number, failed.RawResponse.StatusCode)
@@ -238,6 +266,8 @@ func tokenAnswer(number, status int) *lakeward.Error {
 		return failure(lakeward.Denied, "CONN-2104", "the tenant does not know the application (AADSTS700016); enter the Application (client) ID, not the object id, and check the tenant")
 	case number == 7000215:
 		return failure(lakeward.Denied, "CONN-2105", "the service principal key is wrong (AADSTS7000215); paste the secret value, not the secret id")
+	case number == 700027:
+		return failure(lakeward.Denied, "CONN-2105", "the certificate is not one of the application's (AADSTS700027); upload it under Certificates & secrets")
 	case number == 7000222:
 		return failure(lakeward.Denied, "CONN-2106", "the service principal key has expired (AADSTS7000222); make a new secret under Certificates & secrets and enter it here")
 	case number != 0:

@@ -30,9 +30,11 @@ const apiVersion = "2023-11-03"
 // Config says which account to talk to, as whom, and how to reach it.
 type Config struct {
 	Location  lakeward.Location
+	SignIn    lakeward.SignIn // "" is a client secret
 	Tenant    string
 	ClientID  string
-	Key       lakeward.Secret
+	Keys      []lakeward.Secret   // the second one is for the time of a rotation
+	TokenFile string              // of a workload identity
 	Endpoints map[string]Endpoint // hosts at fixed addresses, such as those of the emulator (ADL-134)
 	Network   Network
 	Version   string // of the program, for the user agent
@@ -45,6 +47,8 @@ type Client struct {
 	location lakeward.Location
 	http     *http.Client
 	tokens   *tokens
+	signer   *signer // instead of tokens, for an account key
+	signIn   lakeward.SignIn
 	agent    string
 	retry    Retry
 	limit    *limiter
@@ -60,7 +64,17 @@ func New(cfg Config) (*Client, error) {
 	}
 	hc := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	c := &Client{location: cfg.Location, http: hc, agent: "lakeward/" + cfg.Version, retry: cfg.Retry.withDefaults(), limit: newLimiter(maxInFlight), block: cmp.Or(cfg.Block, firstBlock)}
-	c.tokens = newTokens(cfg, hc)
+	c.signIn, c.tokens = cfg.SignIn, newTokens(cfg, hc)
+	if cfg.SignIn == lakeward.AccountKey {
+		c.signer = &signer{account: cfg.Location.Account}
+		for _, k := range cfg.Keys {
+			b, err := base64.StdEncoding.DecodeString(k.Reveal())
+			if err != nil || len(b) == 0 {
+				return nil, failure(lakeward.Invalid, "CONN-1304", "the account key is not one")
+			}
+			c.signer.keys = append(c.signer.keys, b)
+		}
+	}
 	return c, nil
 }
 

@@ -145,6 +145,12 @@ func (d *doctor) connect(ctx context.Context) (string, error) {
 
 // authority asks the identity provider for its metadata.
 func (d *doctor) authority(ctx context.Context) (string, error) {
+	switch d.cfg.SignIn {
+	case lakeward.AccountKey:
+		return "not needed for an account key", nil
+	case lakeward.ManagedIdentity:
+		return "not needed: the machine's metadata service signs in", nil
+	}
 	host := d.cfg.Location.Authority()
 	ctx, cancel := context.WithTimeout(ctx, d.client.retry.Try)
 	defer cancel()
@@ -168,9 +174,12 @@ func (d *doctor) authority(ctx context.Context) (string, error) {
 
 // token signs in and shows what the token says, never the token.
 func (d *doctor) token(ctx context.Context) (string, error) {
+	if d.client.signer != nil {
+		return "not needed; " + lakeward.AccountKeyWarning, nil
+	}
 	token, err := d.client.tokens.get(ctx)
 	if err != nil {
-		return "", classifyToken(&tokenError{err, d.client.location.Authority()})
+		return "", classifyToken(&tokenError{err, d.client.location.Authority(), d.client.signIn})
 	}
 	var claims struct {
 		Tid, Oid, Appid string
@@ -241,7 +250,19 @@ func (d *doctor) create(ctx context.Context) (string, error) {
 	if d.probe.Root && CodeIs(err, "AuthorizationPermissionMismatch") {
 		return "connected, folder not yet tested: nothing may be written at the root of the container", errStop
 	}
+	if e, ok := errors.AsType[*lakeward.Error](err); ok && CodeIs(err, "AuthorizationPermissionMismatch") {
+		e.Msg += d.rights(ctx)
+	}
 	return "/" + d.path(), err
+}
+
+// rights tells what the folder's own rights are, if they may be read: they help where there is no role.
+func (d *doctor) rights(ctx context.Context) string {
+	a, err := d.client.Access(ctx, d.folder)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("; or give the application wx on the folder, which has owner %s and %s, and x on its parents", lakeward.Quote(a.Owner), lakeward.Quote(a.ACL))
 }
 
 // append sends a byte with its checksum; the same with a wrong one must be refused.
@@ -251,7 +272,7 @@ func (d *doctor) append(ctx context.Context) (string, error) {
 	}
 	k := call{op: "append", method: http.MethodPatch, path: d.path(), body: []byte("y"), want: http.StatusAccepted,
 		query: map[string][]string{"action": {"append"}, "position": {"0"}}, header: http.Header{"x-ms-content-crc64": {checksum([]byte("z"))}}}
-	res, err := d.client.try(ctx, k)
+	res, err := d.client.try(ctx, k, 0)
 	if err != nil {
 		return "", classify(k, nil, err)
 	}

@@ -28,7 +28,7 @@ func quick() lake.Retry {
 func config(s *emulator.Server) lake.Config {
 	a := emulatortest.Account(s)
 	at := lake.Endpoint{Address: s.Address(), CA: s.CA()}
-	return lake.Config{Location: s.Location(), Tenant: a.Tenant, ClientID: a.ClientID, Key: a.Key, Version: "test", Retry: quick(),
+	return lake.Config{Location: s.Location(), Tenant: a.Tenant, ClientID: a.ClientID, Keys: a.Keys(), Version: "test", Retry: quick(),
 		Endpoints: map[string]lake.Endpoint{s.Location().Host(): at, s.Location().Authority(): at}}
 }
 
@@ -208,7 +208,7 @@ func TestErrorTexts(t *testing.T) {
 	}{
 		{"ERR-01 unknown tenant", func(c *lake.Config, _ *emulator.Server) { c.Tenant = lakeward.NewID() }, lakeward.Denied, "CONN-2101", lakeward.FailAuth, "tenant"},
 		{"ERR-02 unknown application", func(c *lake.Config, _ *emulator.Server) { c.ClientID = lakeward.NewID() }, lakeward.Denied, "CONN-2104", lakeward.FailAuth, "not the object id"},
-		{"ERR-03 wrong key", func(c *lake.Config, _ *emulator.Server) { c.Key = lakeward.NewSecret("wrong") }, lakeward.Denied, "CONN-2105", lakeward.FailAuth, "secret value"},
+		{"ERR-03 wrong key", func(c *lake.Config, _ *emulator.Server) { c.Keys = []lakeward.Secret{lakeward.NewSecret("wrong")} }, lakeward.Denied, "CONN-2105", lakeward.FailAuth, "secret value"},
 		{"ERR-04 expired key", func(_ *lake.Config, s *emulator.Server) { s.ExpireSecret(true) }, lakeward.Denied, "CONN-2106", lakeward.FailAuth, "expired"},
 		{"ERR-07 no role", func(_ *lake.Config, s *emulator.Server) { s.SetRole("local", "exports", "none") }, lakeward.Denied, "CONN-2110", lakeward.FailForbidden, "Storage Blob Data Contributor"},
 		{"ERR-08 firewall", func(_ *lake.Config, s *emulator.Server) { s.SetRole("local", "exports", "firewall") }, lakeward.Denied, "CONN-2111", lakeward.FailForbidden, "network rule"},

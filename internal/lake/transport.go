@@ -62,6 +62,36 @@ func newTransport(cfg Config) (*http.Transport, error) {
 	}, nil
 }
 
+// metadataHost is where a machine in Azure asks for the tokens of its own identity. It is the one
+// link-local address that is dialled, and by nothing but this client.
+const metadataHost = "169.254.169.254"
+
+// newMetadataClient returns a client that reaches the machine's metadata service and nothing else.
+func newMetadataClient(cfg Config) *http.Client {
+	address := metadataHost + ":80"
+	if e, ok := cfg.Endpoints[metadataHost]; ok {
+		address = e.Address
+	}
+	return &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if addr != metadataHost+":80" {
+					return nil, &dialError{fmt.Errorf("a managed identity is asked for at %s only", metadataHost)}
+				}
+				conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
+				if err != nil {
+					return nil, &dialError{err}
+				}
+				return conn, nil
+			},
+			ResponseHeaderTimeout:  dialTimeout,
+			MaxResponseHeaderBytes: maxHeader,
+			DisableKeepAlives:      true,
+		},
+	}
+}
+
 type dialer struct {
 	endpoints map[string]Endpoint
 	guard     guard

@@ -159,3 +159,12 @@ func (s *Store) open(ctx context.Context, r secretRef) ([]byte, error) {
 	}
 	return plain, nil
 }
+
+// dropSecret removes all versions of a secret.
+func (s *Store) dropSecret(ctx context.Context, q querier, r secretRef) error {
+	_, err := q.ExecContext(ctx, `DELETE FROM secret WHERE sandbox = $1 AND object_type = $2 AND object_id = $3 AND field = $4`, r.sandbox, r.objectType, r.objectID, r.field)
+	if err != nil {
+		return fmt.Errorf("remove secret: %w", err)
+	}
+	return nil
+}

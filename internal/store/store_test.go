@@ -39,12 +39,12 @@ func TestSecretsAreSealed(t *testing.T) {
 	if err != nil || !a.KeyInfo.Set || a.KeyInfo.Version != 1 {
 		t.Fatalf("CreateAccount: %+v, %v", a.KeyInfo, err)
 	}
-	if key, err := s.AccountKey(t.Context(), a); err != nil || key.Reveal() != "c4n4ry-secret" {
+	if opened, err := s.OpenKeys(t.Context(), a); err != nil || opened.Key.Reveal() != "c4n4ry-secret" {
 		t.Errorf("AccountKey: %v", err)
 	}
 	moved := a
 	moved.ID = "other"
-	if _, err := s.AccountKey(t.Context(), moved); lakeward.KindOf(err) != lakeward.NotFound {
+	if _, err := s.OpenKeys(t.Context(), moved); lakeward.KindOf(err) != lakeward.NotFound {
 		t.Errorf("the key of another account: %v", err)
 	}
 	if err := s.Close(); err != nil {
@@ -59,10 +59,10 @@ func TestSecretsAreSealed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key, err := open(t, filepath.Join(dir, "db"), same).AccountKey(t.Context(), a); err != nil || key.Reveal() != "c4n4ry-secret" {
+	if opened, err := open(t, filepath.Join(dir, "db"), same).OpenKeys(t.Context(), a); err != nil || opened.Key.Reveal() != "c4n4ry-secret" {
 		t.Errorf("with the key file read again: %v", err)
 	}
-	if _, err := open(t, filepath.Join(dir, "db"), store.NewKEK()).AccountKey(t.Context(), a); lakeward.CodeOf(err) != "KEY-1003" {
+	if _, err := open(t, filepath.Join(dir, "db"), store.NewKEK()).OpenKeys(t.Context(), a); lakeward.CodeOf(err) != "KEY-1003" {
 		t.Errorf("with another key file: %v", err)
 	}
 }

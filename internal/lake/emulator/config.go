@@ -34,6 +34,7 @@ type client struct {
 	ObjectID string            `json:"objectId"`
 	Secret   string            `json:"secret"`
 	Expired  bool              `json:"expired,omitempty"`
+	Keys     []string          `json:"keys,omitempty"` // PEM of public keys whose signed assertions are accepted
 	Roles    map[string]string `json:"roles,omitempty"` // by account/container; "*" for all others
 }
 

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,7 +132,7 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, tenant string, v1
 		s.entra(w, *f)
 		return
 	}
-	c, f := s.signIn(r.PostForm.Get("client_id"), r.PostForm.Get("client_secret"))
+	c, f := s.signIn(r.PostForm)
 	if f != nil {
 		s.entra(w, *f)
 		return
@@ -171,22 +173,28 @@ func (s *Server) tenantFailure(tenant string) *entraFailure {
 	return &entraFailure{400, "invalid_tenant", 90002, "Tenant not found. Check to make sure you have the correct tenant ID."}
 }
 
-// signIn checks id and secret of a client.
-func (s *Server) signIn(id, secret string) (client, *entraFailure) {
+// signIn checks a client's id, and its secret or the assertion that it signed.
+func (s *Server) signIn(form url.Values) (client, *entraFailure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range s.conf.Clients {
-		switch {
-		case c.ID != id:
-			continue
-		case subtle.ConstantTimeCompare([]byte(c.Secret), []byte(secret)) != 1:
-			return client{}, &entraFailure{401, "invalid_client", 7000215, "Invalid client secret provided."}
-		case c.Expired:
-			return client{}, &entraFailure{401, "invalid_client", 7000222, "The provided client secret keys are expired."}
+	i := slices.IndexFunc(s.conf.Clients, func(c client) bool { return c.ID == form.Get("client_id") })
+	if i < 0 {
+		return client{}, &entraFailure{400, "unauthorized_client", 700016, "The application was not found in the directory."}
+	}
+	c := s.conf.Clients[i]
+	if form.Has("client_assertion") {
+		if !trusted(c.Keys, form.Get("client_assertion"), time.Now()) {
+			return client{}, &entraFailure{401, "invalid_client", 700027, "The certificate with identifier used to sign the client assertion is not registered on application."}
 		}
 		return c, nil
 	}
-	return client{}, &entraFailure{400, "unauthorized_client", 700016, "The application was not found in the directory."}
+	switch {
+	case subtle.ConstantTimeCompare([]byte(c.Secret), []byte(form.Get("client_secret"))) != 1:
+		return client{}, &entraFailure{401, "invalid_client", 7000215, "Invalid client secret provided."}
+	case c.Expired:
+		return client{}, &entraFailure{401, "invalid_client", 7000222, "The provided client secret keys are expired."}
+	}
+	return c, nil
 }
 
 func (s *Server) tenant() string {
