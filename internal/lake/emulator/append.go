@@ -34,7 +34,7 @@ func (c *container) append(q *request) (*answer, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.keep(q, n, position); err != nil {
+	if _, err := c.receive(q, c.pendingDir(n), formatInt(position)); err != nil {
 		return nil, err
 	}
 	a := newAnswer(http.StatusAccepted).set("x-ms-request-server-encrypted", "true")
@@ -67,6 +67,9 @@ func (c *container) appendable(q *request, position int64) (*node, string, *apiE
 	if err != nil {
 		return nil, "", err
 	}
+	if n.Blob.Written {
+		return nil, "", refuse("InvalidAppendOperation")
+	}
 	if position < n.Size {
 		return nil, "", refuse("InvalidFlushPosition")
 	}
@@ -74,49 +77,70 @@ func (c *container) appendable(q *request, position int64) (*node, string, *apiE
 	return n, renewed, err
 }
 
-// keep stores the body of an append and checks its checksums.
-func (c *container) keep(q *request, n *node, position int64) *apiError {
-	dir := c.pendingDir(n)
+// sums are the checksums of a body that was received.
+type sums struct {
+	size  int64
+	md5   []byte // nil unless the request names one or came by the blob interface
+	crc64 string
+}
+
+// receive stores the body of a request as dir/name and checks it against the checksums that the request names.
+func (c *container) receive(q *request, dir, name string) (sums, *apiError) {
 	if err := c.root.MkdirAll(dir, 0o700); err != nil {
-		return diskError(err)
+		return sums{}, diskError(err)
 	}
 	tmp := path.Join(dir, "t"+lakeward.NewID())
-	f, err := c.root.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return diskError(err)
-	}
-	var crc, sum hash.Hash
-	w := io.Writer(f)
-	if q.Header.Get("x-ms-content-crc64") != "" {
-		crc = crc64nvme.New()
-		w = io.MultiWriter(f, crc)
-	}
-	if q.Header.Get("Content-MD5") != "" {
-		sum = md5.New() //nolint:gosec // the service checks Content-MD5
-		w = io.MultiWriter(w, sum)
-	}
-	got, err := io.CopyBuffer(w, io.LimitReader(q.Body, maxAppend), make([]byte, 256<<10))
-	err = errors.Join(err, f.Close())
-	bad := ""
-	switch {
-	case err == nil && crc != nil && q.Header.Get("x-ms-content-crc64") != littleEndian(crc):
-		bad = "Crc64Mismatch"
-	case err == nil && sum != nil && q.Header.Get("Content-MD5") != base64.StdEncoding.EncodeToString(sum.Sum(nil)):
-		bad = "Md5Mismatch"
-	case err == nil && q.ContentLength >= 0 && got != q.ContentLength:
-		bad = "InvalidHeaderValue"
+	got, bad, err := c.store(q, tmp)
+	if err == nil && bad == "" {
+		err = c.root.Rename(tmp, path.Join(dir, name))
 	}
 	if err != nil || bad != "" {
 		_ = c.root.Remove(tmp)
-		if bad != "" {
-			return refuse(bad)
-		}
-		return diskError(err)
 	}
-	if err := c.root.Rename(tmp, path.Join(dir, strconv.FormatInt(position, 10))); err != nil {
-		return diskError(err)
+	switch {
+	case bad != "":
+		return got, refuse(bad)
+	case err != nil:
+		return got, diskError(err)
 	}
-	return nil
+	return got, nil
+}
+
+// store writes the body to a new file; bad is the code of a checksum or length that is not the named one.
+func (c *container) store(q *request, name string) (got sums, bad string, err error) {
+	f, err := c.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return got, "", err
+	}
+	wantCRC, wantMD5 := q.Header.Get("x-ms-content-crc64"), q.Header.Get("Content-MD5")
+	var crc, sum hash.Hash
+	w := io.Writer(f)
+	if wantCRC != "" {
+		crc = crc64nvme.New()
+		w = io.MultiWriter(f, crc)
+	}
+	if wantMD5 != "" || q.blob && wantCRC == "" { // the blob interface answers with the sum
+		sum = md5.New() //nolint:gosec // the service checks Content-MD5
+		w = io.MultiWriter(w, sum)
+	}
+	got.size, err = io.CopyBuffer(w, io.LimitReader(q.Body, maxAppend), make([]byte, 256<<10))
+	err = errors.Join(err, f.Close())
+	if sum != nil {
+		got.md5 = sum.Sum(nil)
+	}
+	if crc != nil {
+		got.crc64 = littleEndian(crc)
+	}
+	switch {
+	case err != nil:
+	case wantCRC != "" && wantCRC != got.crc64:
+		bad = "Crc64Mismatch"
+	case wantMD5 != "" && wantMD5 != base64.StdEncoding.EncodeToString(got.md5):
+		bad = "Md5Mismatch"
+	case q.ContentLength >= 0 && got.size != q.ContentLength:
+		bad = "InvalidHeaderValue"
+	}
+	return got, bad, err
 }
 
 func littleEndian(h hash.Hash) string {
@@ -140,6 +164,9 @@ func (c *container) flush(q *request) (*answer, *apiError) {
 	n, err := c.found(q.path, true)
 	if err != nil {
 		return nil, err
+	}
+	if n.Blob.Written {
+		return nil, refuse("InvalidFlushOperation")
 	}
 	if err := conditions(q.Header, "", n); err != nil {
 		return nil, err
@@ -178,20 +205,30 @@ func (c *container) commit(q *request, n *node, position int64) *apiError {
 	if end != position {
 		return refuse("InvalidFlushPosition")
 	}
-	if used > 0 {
-		if err := c.join(q.path, n, blocks[:used]); err != nil {
-			return diskError(err)
-		}
+	next := *n
+	next.Size, next.ETag, next.Modified = position, c.etags.next(), q.now
+	if err := c.content(q.path, n, &next, blocks[:used]); err != nil {
+		return diskError(err)
 	}
+	*n = next
+	c.nodes[q.path] = n
 	for i, b := range blocks {
 		if i < used || q.query.Get("retainUncommittedData") != "true" {
 			_ = c.root.Remove(path.Join(c.pendingDir(n), strconv.FormatInt(b.position, 10)))
 		}
 	}
 	_ = c.root.Remove(c.pendingDir(n)) // only if it is empty
-	n.Size, n.ETag, n.Modified = position, c.etags.next(), q.now
-	if err := c.put(q.path, n); err != nil {
-		return diskError(err)
-	}
 	return nil
+}
+
+// content adds blocks to a file and records its next state.
+func (c *container) content(p string, n, next *node, blocks []pendingBlock) error {
+	if len(blocks) == 0 {
+		return c.put(p, next)
+	}
+	tmp, err := c.join(p, n, blocks)
+	if err != nil {
+		return err
+	}
+	return c.replace(tmp, p, next)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,18 +17,36 @@ import (
 
 // blobOperation is the operation of a request to the blob host; "" if it is not served (ADL-115).
 func (q *request) blobOperation() string {
-	comp := q.query.Get("comp")
-	switch {
+	what := strings.TrimSpace(q.method() + " " + q.query.Get("comp"))
+	switch restype := q.query.Get("restype"); {
+	case restype == "account" && q.query.Get("comp") == "properties" && q.method() != http.MethodPut:
+		return "account"
+	case q.path != "":
+		return map[string]string{"HEAD": "head", "GET": "read", "DELETE": "delete", "HEAD metadata": "head", "GET metadata": "head",
+			"PUT lease": "lease", "PUT metadata": "set-metadata", "PUT properties": "set-content", "PUT": "put-blob", "PUT block": "put-block",
+			"PUT blocklist": "put-blocks", "GET blocklist": "get-blocks", "PUT tags": "set-tags", "GET tags": "get-tags", "PUT expiry": "set-expiry", "PUT tier": "set-tier"}[what]
 	case q.container == "":
-		return ""
-	case q.path == "" && q.query.Get("restype") == "container":
+		return map[string]string{"GET list": "blob-containers", "GET properties": "get-service", "PUT properties": "set-service"}[what]
+	case restype == "container":
 		return map[string]string{"PUT": "fs-create", "DELETE": "fs-delete", "HEAD": "fs-head", "GET": "fs-head",
-			"PUT lease": "lease", "PUT metadata": "set-metadata", "GET metadata": "fs-head", "HEAD metadata": "fs-head", "GET list": "blob-list"}[strings.TrimSpace(q.method()+" "+comp)]
-	case q.path == "":
-		return ""
+			"PUT lease": "lease", "PUT metadata": "set-metadata", "GET metadata": "fs-head", "HEAD metadata": "fs-head", "GET list": "blob-list",
+			"GET acl": "get-policies", "HEAD acl": "get-policies", "PUT acl": "set-policies"}[what]
 	}
-	return map[string]string{"HEAD": "head", "GET": "read", "DELETE": "delete", "HEAD metadata": "head", "GET metadata": "head",
-		"PUT lease": "lease", "PUT metadata": "set-metadata", "PUT properties": "set-content"}[strings.TrimSpace(q.method()+" "+comp)]
+	return ""
+}
+
+// blobState is what only the blob interface tells of a path or container.
+type blobState struct {
+	Written  bool              `json:"written,omitempty"` // the content came by the blob interface
+	Blocks   []blockRef        `json:"blocks,omitempty"`  // committed blocks, in order
+	Tags     map[string]string `json:"tags,omitempty"`
+	Tier     string            `json:"tier,omitempty"`
+	TierAt   time.Time         `json:"tierAt,omitzero"`
+	CopyID   string            `json:"copyId,omitempty"`
+	CopyFrom string            `json:"copyFrom,omitempty"`
+	CopiedAt time.Time         `json:"copiedAt,omitzero"`
+	Public   string            `json:"public,omitempty"`   // of a container: "", blob or container; told, never granted
+	Policies []signedPolicy    `json:"policies,omitempty"` // of a container
 }
 
 // metadata is what dfs shows as properties, by key.
@@ -42,20 +61,14 @@ func (n *node) metadata() map[string]string {
 	return out
 }
 
-// blobState turns the state of a path or container into the headers that the blob interface has for it.
-func (a *answer) blobState(n *node, now time.Time) {
+// asContainer turns the state of a path or container into the headers that the blob interface has for it.
+func (a *answer) asContainer(n *node, now time.Time) {
 	a.header.Del("X-Ms-Properties")
 	a.header.Del("X-Ms-Content-Crc64")
 	for name, value := range n.metadata() {
 		a.set("x-ms-meta-"+name, value)
 	}
-	a.set("x-ms-lease-status", "unlocked", "x-ms-lease-state", "available")
-	if n.lease.active(now) {
-		a.set("x-ms-lease-status", "locked", "x-ms-lease-state", "leased", "x-ms-lease-duration", "fixed")
-		if n.lease.duration == -1 {
-			a.set("x-ms-lease-duration", "infinite")
-		}
-	}
+	a.leased(n.Lease, now)
 }
 
 // asBlob completes the answer to a HEAD or GET of a path on the blob host.
@@ -65,13 +78,22 @@ func (a *answer) asBlob(q *request, n *node) *apiError {
 			return err
 		}
 	}
-	a.blobState(n, time.Now())
+	a.asContainer(n, q.now)
 	a.set("x-ms-blob-type", "BlockBlob")
 	if n.Dir {
 		a.set("x-ms-meta-hdi_isfolder", "true")
 	}
-	if q.method() == http.MethodHead {
+	if n.Blob.Tier != "" {
+		a.set("x-ms-access-tier", n.Blob.Tier, "x-ms-access-tier-change-time", n.Blob.TierAt.Format(http.TimeFormat))
+	} else if q.method() == http.MethodHead {
 		a.set("x-ms-access-tier", "Hot", "x-ms-access-tier-inferred", "true")
+	}
+	if len(n.Blob.Tags) > 0 {
+		a.set("x-ms-tag-count", strconv.Itoa(len(n.Blob.Tags)))
+	}
+	if n.Blob.CopyID != "" {
+		a.set("x-ms-copy-id", n.Blob.CopyID, "x-ms-copy-source", n.Blob.CopyFrom, "x-ms-copy-status", "success",
+			"x-ms-copy-progress", formatInt(n.Size)+"/"+formatInt(n.Size), "x-ms-copy-completion-time", n.Blob.CopiedAt.Format(http.TimeFormat))
 	}
 	return nil
 }
@@ -125,15 +147,18 @@ func sentMetadata(h http.Header) string {
 
 // setContent replaces the content headers of a file: one that is not sent is cleared.
 func (c *container) setContent(q *request) (*answer, *apiError) {
-	return c.change(q, func(n *node) {
-		sent := http.Header{}
-		for name, v := range q.Header {
-			if key, ok := strings.CutPrefix(strings.ToLower(name), "x-ms-blob-"); ok {
-				sent.Set("x-ms-"+key, v[0])
-			}
+	return c.change(q, func(n *node) { n.Content = blobContent(q.Header) })
+}
+
+// blobContent are the content headers that a request to the blob interface sets.
+func blobContent(h http.Header) map[string]string {
+	sent := http.Header{}
+	for name, v := range h {
+		if key, ok := strings.CutPrefix(strings.ToLower(name), "x-ms-blob-"); ok {
+			sent.Set("x-ms-"+key, v[0])
 		}
-		n.Content = contentHeaders(sent)
-	})
+	}
+	return contentHeaders(sent)
 }
 
 // change alters what is kept of a path or container, gives it a new ETag and records it.

@@ -102,13 +102,7 @@ func (c *container) listBlobs(q *request) (*answer, *apiError) {
 		}
 		out.Blobs.Files = append(out.Blobs.Files, e)
 	}
-	body, err := xml.Marshal(out)
-	if err != nil {
-		return nil, diskError(err)
-	}
-	a := newAnswer(http.StatusOK).set("Content-Type", "application/xml")
-	a.body = append([]byte(xml.Header), body...)
-	return a, nil
+	return newAnswer(http.StatusOK).xml(out)
 }
 
 // blobNames are the names that a listing shows; with a delimiter, folders end in it.
@@ -132,12 +126,15 @@ func (c *container) blobNames(prefix, delimiter string) map[string]bool {
 
 func (n *node) blobProperties() blobProperties {
 	p := blobProperties{Created: n.Created.UTC().Format(http.TimeFormat), Modified: n.Modified.UTC().Format(http.TimeFormat), ETag: n.ETag, Kind: "file", Size: n.Size,
-		Type: n.Content["Content-Type"], Encoding: n.Content["Content-Encoding"], BlobType: "BlockBlob", Tier: "Hot", Lease: "unlocked", State: "available", Encrypted: true}
+		Type: n.Content["Content-Type"], Encoding: n.Content["Content-Encoding"], BlobType: "BlockBlob", Tier: "Hot", Lease: "unlocked", State: n.Lease.state(time.Now()), Encrypted: true}
 	if n.Dir {
 		p.Kind = "directory"
 	}
-	if n.lease.active(time.Now()) {
-		p.Lease, p.State = "locked", "leased"
+	if n.Blob.Tier != "" {
+		p.Tier = n.Blob.Tier
+	}
+	if n.Lease.active(time.Now()) {
+		p.Lease = "locked"
 	}
 	return p
 }

@@ -34,7 +34,7 @@ type client struct {
 	ObjectID string            `json:"objectId"`
 	Secret   string            `json:"secret"`
 	Expired  bool              `json:"expired,omitempty"`
-	Keys     []string          `json:"keys,omitempty"` // PEM of public keys whose signed assertions are accepted
+	Keys     []string          `json:"keys,omitempty"`  // PEM of public keys whose signed assertions are accepted
 	Roles    map[string]string `json:"roles,omitempty"` // by account/container; "*" for all others
 }
 
@@ -42,6 +42,8 @@ type accountConf struct {
 	Name string `json:"name"`
 	Key  string `json:"key"`
 	Flat bool   `json:"flat,omitempty"`
+	// Service are the settings of the blob service, in XML; "" for the usual ones.
+	Service string `json:"service,omitempty"`
 }
 
 // Options are the wishes for a new or an opened lake. The zero value is a lake with one

@@ -3,8 +3,6 @@ package emulator
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
-	"strings"
 )
 
 // listFilesystems answers with a page of the account's containers (ADL-40).
@@ -13,16 +11,7 @@ func (s *Server) listFilesystems(q *request) (*answer, *apiError) {
 	if aerr != nil {
 		return nil, aerr
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var names []string
-	for key := range s.containers {
-		name, ok := strings.CutPrefix(key, q.account+"/")
-		if ok && strings.HasPrefix(name, q.query.Get("prefix")) && name > q.query.Get("continuation") {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
+	names := s.containerNames(q.account, q.query.Get("prefix"), q.query.Get("continuation"))
 	a := newAnswer(http.StatusOK).set("Content-Type", "application/json;charset=utf-8")
 	if len(names) > most {
 		names = names[:most]
@@ -35,7 +24,10 @@ func (s *Server) listFilesystems(q *request) (*answer, *apiError) {
 	}
 	out := []entry{}
 	for _, name := range names {
-		c := s.containers[q.account+"/"+name]
+		c := s.container(q.account, name)
+		if c == nil {
+			continue
+		}
 		c.mu.RLock()
 		out = append(out, entry{name, c.self.ETag, c.self.Modified.UTC().Format(http.TimeFormat)})
 		c.mu.RUnlock()

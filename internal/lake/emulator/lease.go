@@ -8,24 +8,58 @@ import (
 	"github.com/lakeward/lakeward"
 )
 
-// lease is the right of one client to write a path. Leases are kept in memory: they end with the lake.
+// lease is the right of one client to write a path. It is kept in the log, so that it outlives the lake's process.
 type lease struct {
-	id       string
-	duration int // seconds, -1 for no end
-	until    time.Time
+	ID       string    `json:"id"`
+	Duration int       `json:"duration"` // seconds, -1 for no end
+	Until    time.Time `json:"until,omitzero"`
+	Breaking time.Time `json:"breaking,omitzero"` // when a broken lease ends
 }
 
+// state is available, leased, breaking, broken or expired.
+func (l *lease) state(now time.Time) string {
+	switch {
+	case l == nil:
+		return "available"
+	case !l.Breaking.IsZero() && now.Before(l.Breaking):
+		return "breaking"
+	case !l.Breaking.IsZero():
+		return "broken"
+	case l.Duration == -1 || now.Before(l.Until):
+		return "leased"
+	}
+	return "expired"
+}
+
+// active reports whether writes need the lease.
 func (l *lease) active(now time.Time) bool {
-	return l != nil && (l.duration == -1 || now.Before(l.until))
+	s := l.state(now)
+	return s == "leased" || s == "breaking"
+}
+
+// leased adds the headers that tell the state of a lease.
+func (a *answer) leased(l *lease, now time.Time) {
+	a.set("x-ms-lease-status", "unlocked", "x-ms-lease-state", l.state(now))
+	if !l.active(now) {
+		return
+	}
+	a.set("x-ms-lease-status", "locked")
+	switch {
+	case l.state(now) != "leased":
+	case l.Duration == -1:
+		a.set("x-ms-lease-duration", "infinite")
+	default:
+		a.set("x-ms-lease-duration", "fixed")
+	}
 }
 
 // checkLease refuses a write without the lease that a path has, or with one that it has not.
 func (n *node) checkLease(id string, now time.Time) *apiError {
-	active := n != nil && n.lease.active(now)
+	active := n != nil && n.Lease.active(now)
 	switch {
 	case active && id == "":
 		return refuse("LeaseIdMissing")
-	case active && id != n.lease.id:
+	case active && id != n.Lease.ID:
 		return refuse("LeaseIdMismatch")
 	case !active && id != "":
 		return refuse("LeaseNotPresent")
@@ -40,13 +74,16 @@ func (n *node) take(h http.Header, now time.Time) *apiError {
 		return refuse("InvalidHeaderValue")
 	}
 	id := h.Get("x-ms-proposed-lease-id")
-	if n.lease.active(now) && n.lease.id != id {
+	switch s := n.Lease.state(now); {
+	case s == "breaking" && n.Lease.ID == id:
+		return refuse("LeaseIsBreakingAndCannotBeAcquired")
+	case n.Lease.active(now) && n.Lease.ID != id:
 		return refuse("LeaseAlreadyPresent")
 	}
 	if id == "" {
 		id = lakeward.NewID()
 	}
-	n.lease = &lease{id, d, now.Add(time.Duration(d) * time.Second)}
+	n.Lease = &lease{ID: id, Duration: d, Until: now.Add(time.Duration(d) * time.Second)}
 	return nil
 }
 
@@ -59,8 +96,8 @@ func (n *node) leaseAction(h http.Header, now time.Time) (renewed string, err *a
 	if err := n.checkLease(h.Get("x-ms-lease-id"), now); err != nil {
 		return "", err
 	}
-	if action == "auto-renew" && n.lease != nil {
-		n.lease.until = now.Add(time.Duration(n.lease.duration) * time.Second)
+	if action == "auto-renew" && n.Lease != nil {
+		n.Lease.Until = now.Add(time.Duration(n.Lease.Duration) * time.Second)
 		return "true", nil
 	}
 	return "", nil
@@ -69,7 +106,7 @@ func (n *node) leaseAction(h http.Header, now time.Time) (renewed string, err *a
 // endLease releases the lease after the work of an append that asks for it.
 func (n *node) endLease(h http.Header) {
 	if action := h.Get("x-ms-lease-action"); action == "release" || action == "acquire-release" {
-		n.lease = nil
+		n.Lease = nil
 	}
 }
 
@@ -81,41 +118,85 @@ func (c *container) leaseRequest(q *request) (*answer, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	id, action := q.Header.Get("x-ms-lease-id"), q.Header.Get("x-ms-lease-action")
-	status := http.StatusOK
-	switch action {
+	status, left := http.StatusOK, ""
+	switch action := q.Header.Get("x-ms-lease-action"); action {
 	case "acquire":
 		err, status = n.take(q.Header, q.now), http.StatusCreated
 	case "renew", "change", "release":
-		switch {
-		case n.lease == nil || action != "renew" && !n.lease.active(q.now):
-			err = refuse("LeaseNotPresentWithLeaseOperation")
-		case n.lease.id != id:
-			err = refuse("LeaseIdMismatchWithLeaseOperation")
-		case action == "renew":
-			n.lease.until = q.now.Add(time.Duration(n.lease.duration) * time.Second)
-		case action == "change":
-			n.lease.id = q.Header.Get("x-ms-proposed-lease-id")
-		default:
-			n.lease = nil
-		}
+		err = n.useLease(action, q.Header, q.now)
 	case "break":
-		if !n.lease.active(q.now) {
-			err = refuse("LeaseNotPresentWithLeaseOperation")
-		}
-		n.lease, status = nil, http.StatusAccepted // at once, where the service lets a lease run out
+		left, err = n.breakLease(q.Header, q.now)
+		status = http.StatusAccepted
 	default:
 		err = refuse("InvalidHeaderValue")
 	}
 	if err != nil {
 		return nil, err
 	}
-	a := newAnswer(status).stamp(n)
-	if n.lease != nil {
-		a.set("x-ms-lease-id", n.lease.id)
+	if err := c.put(q.path, n); err != nil {
+		return nil, diskError(err)
 	}
-	if action == "break" {
-		a.set("x-ms-lease-time", "0")
+	a := newAnswer(status).stamp(n)
+	switch {
+	case left != "":
+		a.set("x-ms-lease-time", left)
+	case n.Lease != nil:
+		a.set("x-ms-lease-id", n.Lease.ID)
 	}
 	return a, nil
+}
+
+// useLease renews, changes or releases a lease that the client holds.
+func (n *node) useLease(action string, h http.Header, now time.Time) *apiError {
+	state := n.Lease.state(now)
+	given, proposed := h.Get("x-ms-lease-id"), h.Get("x-ms-proposed-lease-id")
+	switch {
+	case n.Lease == nil || action == "change" && (state == "expired" || state == "broken"):
+		return refuse("LeaseNotPresentWithLeaseOperation")
+	case n.Lease.ID != given && (action != "change" || n.Lease.ID != proposed):
+		return refuse("LeaseIdMismatchWithLeaseOperation")
+	case action == "renew" && (state == "breaking" || state == "broken"):
+		return refuse("LeaseIsBrokenAndCannotBeRenewed")
+	case action == "change" && state == "breaking":
+		return refuse("LeaseIsBreakingAndCannotBeChanged")
+	case action == "change" && proposed == "":
+		return refuse("InvalidHeaderValue")
+	case action == "renew":
+		n.Lease.Until = now.Add(time.Duration(n.Lease.Duration) * time.Second)
+	case action == "change":
+		n.Lease.ID = proposed
+	default:
+		n.Lease = nil
+	}
+	return nil
+}
+
+// breakLease lets a lease run out, at most in the time that is asked for; it returns the seconds that are left.
+func (n *node) breakLease(h http.Header, now time.Time) (string, *apiError) {
+	if n.Lease == nil {
+		return "", refuse("LeaseNotPresentWithLeaseOperation")
+	}
+	left := time.Duration(0)
+	switch n.Lease.state(now) {
+	case "breaking":
+		left = n.Lease.Breaking.Sub(now)
+	case "leased":
+		if n.Lease.Duration != -1 {
+			left = n.Lease.Until.Sub(now)
+		}
+	}
+	if v := h.Get("x-ms-lease-break-period"); v != "" {
+		asked, err := strconv.Atoi(v)
+		if err != nil || asked < 0 || asked > 60 {
+			return "", refuse("InvalidHeaderValue")
+		}
+		period := time.Duration(asked) * time.Second
+		if n.Lease.Duration == -1 && n.Lease.Breaking.IsZero() || period < left {
+			left = period
+		}
+	}
+	if n.Lease.Breaking.IsZero() || now.Add(left).Before(n.Lease.Breaking) {
+		n.Lease.Breaking = now.Add(left)
+	}
+	return strconv.Itoa(int(left / time.Second)), nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // most is the size of a page: what the request asks for, at most limit.
@@ -71,9 +72,15 @@ const windowsEpoch = -11644473600
 func listEntry(p string, n *node) map[string]string {
 	e := map[string]string{"name": p, "contentLength": formatInt(n.Size), "etag": n.ETag, "lastModified": n.Modified.UTC().Format(http.TimeFormat),
 		"owner": owner(n.Owner), "group": owner(n.Group), "permissions": n.permissions(), "expiryTime": "0",
-		"creationTime": strconv.FormatInt((n.Created.Unix()-windowsEpoch)*10_000_000, 10)}
+		"creationTime": ticks(n.Created)}
+	if !n.Expiry.IsZero() {
+		e["expiryTime"] = ticks(n.Expiry)
+	}
 	if n.Dir {
 		e["isDirectory"] = "true"
 	}
 	return e
 }
+
+// ticks are the 100 ns since 1601.
+func ticks(t time.Time) string { return formatInt((t.Unix() - windowsEpoch) * 10_000_000) }

@@ -45,7 +45,7 @@ func (c *container) headFilesystem(q *request) (*answer, *apiError) {
 		a.set("x-ms-properties", c.self.Properties)
 	}
 	if q.blob {
-		a.blobState(&c.self, time.Now())
+		a.asContainer(&c.self, q.now)
 	}
 	return a, nil
 }
@@ -60,7 +60,7 @@ func conditions(h http.Header, prefix string, n *node) *apiError {
 		v := h.Get(prefix + name)
 		return v, v != ""
 	}
-	if v, ok := has("If-Match"); ok && v != "*" && (n == nil || strings.Trim(v, `"`) != n.ETag) {
+	if v, ok := has("If-Match"); ok && (n == nil || v != "*" && strings.Trim(v, `"`) != n.ETag) {
 		return failed
 	}
 	if v, ok := has("If-None-Match"); ok && n != nil && (v == "*" || strings.Trim(v, `"`) == n.ETag) {
@@ -110,11 +110,15 @@ func (c *container) create(q *request) (*answer, *apiError) {
 	}
 	n := &node{ID: lakeward.NewID(), Dir: dir, ETag: c.etags.next(), Created: q.now, Modified: q.now,
 		Properties: q.Header.Get("x-ms-properties"), Content: contentHeaders(q.Header)}
+	var eerr *apiError
+	if n.Expiry, eerr = expiry(q.Header, q.now, q.now); eerr != nil {
+		return nil, eerr
+	}
 	if err := c.createdPerms(q, n); err != nil {
 		return nil, err
 	}
 	if old != nil {
-		n.lease = old.lease
+		n.Lease = old.Lease
 	}
 	if proposed != "" {
 		if err := n.take(q.Header, q.now); err != nil {

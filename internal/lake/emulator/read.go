@@ -48,14 +48,15 @@ func statusAnswer(n *node) *answer {
 		kind = "directory"
 	}
 	a := newAnswer(http.StatusOK).stamp(n).set("Content-Length", formatInt(n.Size), "Accept-Ranges", "bytes", "Content-Type", "application/octet-stream",
-		"x-ms-resource-type", kind, "x-ms-owner", owner(n.Owner), "x-ms-group", owner(n.Group), "x-ms-permissions", n.permissions(), "x-ms-lease-status", "unlocked",
-		"x-ms-lease-state", "available", "x-ms-content-crc64", "AAAAAAAAAAA=", "x-ms-server-encrypted", "true", "x-ms-creation-time", n.Created.Format(http.TimeFormat))
+		"x-ms-resource-type", kind, "x-ms-owner", owner(n.Owner), "x-ms-group", owner(n.Group), "x-ms-permissions", n.permissions(),
+		"x-ms-content-crc64", "AAAAAAAAAAA=", "x-ms-server-encrypted", "true", "x-ms-creation-time", n.Created.Format(http.TimeFormat))
 	if n.Properties != "" {
 		a.set("x-ms-properties", n.Properties)
 	}
-	if n.lease.active(time.Now()) {
-		a.set("x-ms-lease-status", "locked", "x-ms-lease-state", "leased")
+	if !n.Expiry.IsZero() {
+		a.set("x-ms-expiry-time", n.Expiry.UTC().Format(http.TimeFormat))
 	}
+	a.leased(n.Lease, time.Now())
 	for k, v := range n.Content {
 		a.set(k, v)
 	}
@@ -70,6 +71,9 @@ func (c *container) read(q *request) (*answer, *apiError) {
 	n, a, err := c.state(q, true)
 	if err != nil {
 		return nil, err
+	}
+	if n.Blob.Tier == archived {
+		return nil, refuse("BlobArchived")
 	}
 	first, last := int64(0), n.Size-1
 	header := q.Header.Get("x-ms-range")

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,6 +62,7 @@ func parseRequest(r *http.Request) *request {
 	rest := strings.TrimPrefix(r.URL.EscapedPath(), "/")
 	if net.ParseIP(host) != nil {
 		q.account, rest, _ = strings.Cut(rest, "/")
+		q.blob = !q.speaksDFS()
 	} else {
 		labels := strings.SplitN(host, ".", 3)
 		q.account = labels[0]
@@ -75,6 +77,16 @@ func parseRequest(r *http.Request) *request {
 	q.path = strings.Trim(p, "/")
 	q.op = q.operation()
 	return q
+}
+
+// speaksDFS tells the interface of a request in path style, where no host names it (ADL-110b).
+func (q *request) speaksDFS() bool {
+	for _, parameter := range []string{"resource", "action", "recursive", "mode"} {
+		if q.query.Has(parameter) {
+			return true
+		}
+	}
+	return q.method() == http.MethodPatch || q.method() == http.MethodPost || q.Header.Get("x-ms-rename-source") != ""
 }
 
 // method honours X-HTTP-Method-Override, which some writers send (ADL-53).
@@ -180,6 +192,14 @@ func (s *Server) handle(q *request) (*answer, *apiError) {
 		return s.createFilesystem(q)
 	case "fs-list":
 		return s.listFilesystems(q)
+	case "account":
+		return s.accountProperties(q)
+	case "blob-containers":
+		return s.listContainers(q)
+	case "get-service":
+		return s.getService(q)
+	case "set-service":
+		return s.setService(q)
 	}
 	c := s.container(q.account, q.container)
 	if c == nil {
@@ -188,9 +208,15 @@ func (s *Server) handle(q *request) (*answer, *apiError) {
 	if err := c.checkName(q.path); err != nil {
 		return nil, err
 	}
+	c.expire(q.now)
+	if q.op == "put-blob" && q.Header.Get("x-ms-copy-source") != "" {
+		return s.copyBlob(q)
+	}
 	return map[string]func(*request) (*answer, *apiError){
 		"fs-set": c.setFilesystem, "set-metadata": c.setMetadata, "set-content": c.setContent, "blob-list": c.listBlobs, "get-acl": c.getACL, "set-acl": c.setACL, "set-acl-recursive": c.setACLRecursive, "set-properties": c.setProperties,
 		"check-access": c.checkAccess, "lease": c.leaseRequest,
+		"put-blob": c.putBlob, "put-block": c.putBlock, "put-blocks": c.putBlocks, "get-blocks": c.getBlocks, "set-tags": c.setTags, "get-tags": c.getTags,
+		"set-tier": c.setTier, "set-expiry": c.setExpiry, "set-policies": c.setPolicies, "get-policies": c.getPolicies,
 		"fs-head": c.headFilesystem, "list": c.list, "create": c.create, "create-dir": c.create, "append": c.append, "flush": c.flush,
 		"rename": c.rename, "head": c.head, "read": c.read, "delete": c.delete, "fs-delete": s.deleteFilesystem,
 	}[q.op](q)
@@ -220,8 +246,8 @@ func (s *Server) authorize(q *request) *apiError {
 	if credentials, ok := strings.CutPrefix(auth, "SharedKey "); ok {
 		return s.checkSharedKey(q, credentials)
 	}
-	token, ok := strings.CutPrefix(auth, "Bearer ")
-	if !ok {
+	token := bearer(q.Header)
+	if token == "" {
 		return refuse("AuthenticationFailed")
 	}
 	c, err := s.tokens.verify(token, s.tenant(), time.Now())
@@ -235,11 +261,20 @@ func (s *Server) authorize(q *request) *apiError {
 	case noRole:
 		return refuse("AuthorizationPermissionMismatch")
 	case reader:
-		if q.op != "fs-head" && q.op != "list" && q.op != "blob-list" && q.op != "head" && q.op != "read" {
+		if !slices.Contains([]string{"fs-head", "fs-list", "list", "blob-list", "blob-containers", "head", "read", "get-blocks", "get-tags", "account", "get-service"}, q.op) {
 			return refuse("AuthorizationPermissionMismatch")
 		}
 	}
 	return nil
+}
+
+// bearer is the token of a request, "" if it has none.
+func bearer(h http.Header) string {
+	token, ok := strings.CutPrefix(h.Get("Authorization"), "Bearer ")
+	if !ok {
+		return ""
+	}
+	return token
 }
 
 // role is the role of a client for a request: that of the deepest folder above its path that has one,

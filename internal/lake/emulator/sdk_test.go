@@ -292,7 +292,7 @@ func TestVendorClientLease(t *testing.T) {
 	must(t, err)
 	props, err := fs.GetProperties(ctx, nil)
 	must(t, err)
-	if *props.LeaseState != "available" || time.Since(*props.LastModified) > time.Minute {
+	if *props.LeaseState != "broken" || time.Since(*props.LastModified) > time.Minute {
 		t.Errorf("container: lease %s, modified %s", *props.LeaseState, *props.LastModified)
 	}
 	_, err = fs.Delete(ctx, nil)

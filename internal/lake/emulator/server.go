@@ -19,6 +19,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -105,21 +106,32 @@ func (s *Server) load() (err error) {
 	return nil
 }
 
-// dropPending removes appended data whose file is gone.
+// dropPending removes what a killed lake left behind: appended data whose file is gone or that is part of
+// it by now, and files that were being made.
 func (s *Server) dropPending() error {
-	alive := map[string]bool{}
+	alive := map[string]*node{}
 	for _, c := range s.containers {
 		for _, n := range c.nodes {
-			alive[n.ID] = true
+			alive[n.ID] = n
 		}
 	}
-	entries, err := fs.ReadDir(s.root.FS(), path.Join(meta, "pending"))
+	dir := path.Join(meta, "pending")
+	entries, err := fs.ReadDir(s.root.FS(), dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	for _, e := range entries {
-		if !alive[e.Name()] {
-			err = errors.Join(err, s.root.RemoveAll(path.Join(meta, "pending", e.Name())))
+		n := alive[e.Name()]
+		if n == nil {
+			err = errors.Join(err, s.root.RemoveAll(path.Join(dir, e.Name())))
+			continue
+		}
+		blocks, berr := fs.ReadDir(s.root.FS(), path.Join(dir, e.Name()))
+		err = errors.Join(err, berr)
+		for _, b := range blocks {
+			if position, perr := strconv.ParseInt(b.Name(), 10, 64); perr != nil || position < n.Size {
+				err = errors.Join(err, s.root.Remove(path.Join(dir, e.Name(), b.Name())))
+			}
 		}
 	}
 	return err

@@ -3,6 +3,8 @@ package emulator
 import (
 	"bufio"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,11 +35,13 @@ type node struct {
 	ACL        []aclEntry        `json:"acl,omitempty"` // nil: what Perms stands for
 	Owner      string            `json:"owner,omitempty"`
 	Group      string            `json:"group,omitempty"`
-
-	lease *lease
+	Lease      *lease            `json:"lease,omitempty"`
+	Expiry     time.Time         `json:"expiry,omitzero"`
+	Blob       blobState         `json:"blob,omitzero"`
 }
 
-// line is one entry of a container's log. Kinds: put, del, intent and move of a rename, container.
+// line is one entry of a container's log. Kinds: put, del, intent and move of a rename, write of new
+// content that lies ready in the file To, container.
 type line struct {
 	Kind string `json:"kind"`
 	Path string `json:"path,omitempty"`
@@ -76,6 +80,12 @@ func (e *etagSource) next() string {
 func (c *container) file(p string) string { return path.Join(c.account, c.name, p) }
 
 func (c *container) logName() string { return path.Join(meta, c.account, c.name+".log") }
+
+// blocksDir is where the uncommitted blocks of a name lie; no name shows them (ADL-115).
+func (c *container) blocksDir(p string) string {
+	sum := sha256.Sum256([]byte(c.account + "/" + c.name + "/" + p))
+	return path.Join(meta, "blocks", hex.EncodeToString(sum[:16]))
+}
 
 func (c *container) pendingDir(n *node) string { return path.Join(meta, "pending", n.ID) }
 
@@ -119,7 +129,7 @@ func (c *container) replay() error {
 			c.nodes[l.Path] = l.Node
 		case "del":
 			c.forget(l.Path)
-		case "intent":
+		case "intent", "write":
 			open = &l
 			continue
 		case "move":
@@ -129,8 +139,18 @@ func (c *container) replay() error {
 		}
 		open = nil
 	}
-	if open != nil {
-		if _, err := c.root.Lstat(c.file(open.Path)); errors.Is(err, fs.ErrNotExist) {
+	if open == nil {
+		return nil
+	}
+	// The process died in the middle: what the tree shows says whether the rename of the file was done.
+	before := c.file(open.Path)
+	if open.Kind == "write" {
+		before = open.To
+	}
+	if _, err := c.root.Lstat(before); errors.Is(err, fs.ErrNotExist) {
+		if open.Kind == "write" {
+			c.nodes[open.Path] = open.Node
+		} else {
 			c.moved(open.Path, open.To)
 		}
 	}
@@ -362,31 +382,40 @@ func (c *container) pending(n *node) ([]pendingBlock, error) {
 	return out, err
 }
 
-// join makes the committed bytes of p followed by blocks the content of p: a temporary file,
-// synced, is renamed over the name (ADL-103).
-func (c *container) join(p string, n *node, blocks []pendingBlock) error {
-	name := c.file(p)
+// join makes a file of the committed bytes of p followed by blocks, synced, and returns its name.
+func (c *container) join(p string, n *node, blocks []pendingBlock) (string, error) {
 	tmp := c.pendingDir(n) + ".join"
 	if n.Size == 0 && len(blocks) == 1 { // the block is the file: no copy
 		if err := c.root.Rename(path.Join(c.pendingDir(n), strconv.FormatInt(blocks[0].position, 10)), tmp); err != nil {
-			return err
+			return "", err
 		}
-		if err := c.sync(tmp); err != nil {
-			return err
-		}
-		return c.replace(tmp, name)
+		return tmp, c.sync(tmp)
 	}
+	var parts []part
+	if n.Size > 0 {
+		parts = append(parts, part{name: c.file(p), size: n.Size})
+	}
+	for _, b := range blocks {
+		parts = append(parts, part{name: path.Join(c.pendingDir(n), strconv.FormatInt(b.position, 10)), size: b.size})
+	}
+	return tmp, c.assemble(tmp, parts)
+}
+
+// part is a range of a file of the lake.
+type part struct {
+	name     string
+	at, size int64
+}
+
+// assemble writes a new file of parts, synced.
+func (c *container) assemble(tmp string, parts []part) error {
 	out, err := c.root.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
-	sources := []string{name}
-	for _, b := range blocks {
-		sources = append(sources, path.Join(c.pendingDir(n), strconv.FormatInt(b.position, 10)))
-	}
-	for _, s := range sources {
+	for _, p := range parts {
 		if err == nil {
-			err = c.copyInto(out, s)
+			err = c.copyInto(out, p)
 		}
 	}
 	if err == nil && !c.nosync {
@@ -394,25 +423,34 @@ func (c *container) join(p string, n *node, blocks []pendingBlock) error {
 	}
 	if err = errors.Join(err, out.Close()); err != nil {
 		_ = c.root.Remove(tmp)
-		return err
 	}
-	return c.replace(tmp, name)
+	return err
 }
 
-func (c *container) copyInto(out *os.File, name string) error {
-	in, err := c.root.Open(name)
+func (c *container) copyInto(out *os.File, p part) error {
+	in, err := c.root.Open(p.name)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, in)
+	if _, err = in.Seek(p.at, io.SeekStart); err == nil {
+		_, err = io.CopyN(out, in, p.size)
+	}
 	return errors.Join(err, in.Close())
 }
 
-func (c *container) replace(tmp, name string) error {
-	if err := c.root.Rename(tmp, name); err != nil {
+// replace makes the file tmp the content of p and next its node: the rename stands between two lines of
+// the log, so that either end of it is found after a kill (ADL-103, ADL-104).
+func (c *container) replace(tmp, p string, next *node) error {
+	if err := c.record(line{Kind: "write", Path: p, To: tmp, Node: next}); err != nil {
 		return err
 	}
-	return c.sync(path.Dir(name))
+	if err := c.root.Rename(tmp, c.file(p)); err != nil {
+		return err
+	}
+	if err := c.sync(path.Dir(c.file(p))); err != nil {
+		return err
+	}
+	return c.put(p, next)
 }
 
 func (c *container) sync(name string) error {

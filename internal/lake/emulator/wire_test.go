@@ -146,9 +146,6 @@ func unserved(x exchange) string {
 	if x.Wait > 0 {
 		return "waits for a lease to run out"
 	}
-	if strings.HasPrefix(x.Op, "blob ") && strings.Contains(x.Op, "container acl") {
-		return "public access to containers"
-	}
 	return ""
 }
 
