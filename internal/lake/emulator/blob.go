@@ -66,7 +66,7 @@ func (a *answer) asContainer(n *node, now time.Time) {
 	a.header.Del("X-Ms-Properties")
 	a.header.Del("X-Ms-Content-Crc64")
 	for name, value := range n.metadata() {
-		a.set("x-ms-meta-"+name, value)
+		a.header["x-ms-meta-"+strings.ToLower(name)] = []string{value} // never canonicalised: clients take the name as it comes (ADL-53a)
 	}
 	a.leased(n.Lease, now)
 }
@@ -81,7 +81,7 @@ func (a *answer) asBlob(q *request, n *node) *apiError {
 	a.asContainer(n, q.now)
 	a.set("x-ms-blob-type", "BlockBlob")
 	if n.Dir {
-		a.set("x-ms-meta-hdi_isfolder", "true")
+		a.header["x-ms-meta-hdi_isfolder"] = []string{"true"}
 	}
 	if n.Blob.Tier != "" {
 		a.set("x-ms-access-tier", n.Blob.Tier, "x-ms-access-tier-change-time", n.Blob.TierAt.Format(http.TimeFormat))

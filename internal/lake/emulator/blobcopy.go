@@ -52,7 +52,7 @@ func (s *Server) copySource(q *request) (*request, *container, *apiError) {
 		return nil, nil, refuse("CannotVerifyCopySource")
 	}
 	if claims, err := s.tokens.verify(bearer(q.Header), s.tenant(), time.Now()); err == nil {
-		if role := s.role(claims.App, source); role != contributor && role != reader {
+		if role := s.role(claims.App, source); role != contributor && role != owns && role != reader {
 			return nil, nil, refuse("CannotVerifyCopySource")
 		}
 	} else if source.account != q.account { // a key opens its own account only

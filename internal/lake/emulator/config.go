@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/lakeward/lakeward"
 )
@@ -50,11 +51,17 @@ type accountConf struct {
 // account and one container on free ports of the loopback interface.
 type Options struct {
 	Listen string // address of the TLS port
-	// FlatAccounts are further accounts without hierarchical namespace.
-	FlatAccounts []string
+	// HTTP, Proxy and Faults are the addresses of a plain port, of a proxy for clients that insist on the
+	// service's host names, and of a port that controls faults; "" for none. All on loopback.
+	HTTP, Proxy, Faults string
+	// Accounts are the accounts that the lake must have, as NAME or NAME:flat for one without hierarchical
+	// namespace; a new lake has these, or the usual one.
+	Accounts   []string
+	AccountKey string // of the first account; "" keeps or draws one
 	// Client makes the client that may sign in; the zero value keeps or draws one.
 	TenantID, ClientID, ClientSecret string
-	TokenTTL                         int // seconds; 0 means 3,599
+	TokenTTL                         int  // seconds; 0 means 3,599
+	Memory                           bool // keep everything in memory; the folder is ignored
 	// NoSync leaves the writing of files to the operating system; for tests of speed only.
 	NoSync bool
 }
@@ -69,7 +76,9 @@ func loadConfig(root *os.Root, opt Options) (*config, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		c.Tenant = lakeward.NewID()
 		c.Clients = []client{{ID: lakeward.NewID(), ObjectID: lakeward.NewID(), Secret: randomText(30), Roles: map[string]string{"*": contributor}}}
-		c.Accounts = []accountConf{{Name: DefaultAccount, Key: randomKey()}}
+		if len(opt.Accounts) == 0 {
+			opt.Accounts = []string{DefaultAccount}
+		}
 	case err != nil:
 		return nil, fmt.Errorf("read the lake's configuration: %w", err)
 	default:
@@ -86,10 +95,20 @@ func loadConfig(root *os.Root, opt Options) (*config, error) {
 	if opt.ClientSecret != "" {
 		c.Clients[0].Secret = opt.ClientSecret
 	}
-	for _, name := range opt.FlatAccounts {
-		if c.account(name) == nil {
-			c.Accounts = append(c.Accounts, accountConf{Name: name, Key: randomKey(), Flat: true})
+	for _, a := range opt.Accounts {
+		name, kind, given := strings.Cut(a, ":")
+		if _, err := lakeward.ParseLocation("abfss://" + DefaultContainer + "@" + name + ".dfs." + lakeward.EmulatorSuffix); err != nil || given && kind != "flat" {
+			return nil, &lakeward.Error{Kind: lakeward.Invalid, Code: "LAKE-1005", Msg: "an account is NAME or NAME:flat, with 3 to 24 lower-case letters and digits, not " + lakeward.Quote(a)}
 		}
+		if c.account(name) == nil {
+			c.Accounts = append(c.Accounts, accountConf{Name: name, Key: randomKey(), Flat: given})
+		}
+	}
+	if opt.AccountKey != "" {
+		if _, err := base64.StdEncoding.DecodeString(opt.AccountKey); err != nil {
+			return nil, &lakeward.Error{Kind: lakeward.Invalid, Code: "LAKE-1006", Msg: "the account key is no base64"}
+		}
+		c.Accounts[0].Key = opt.AccountKey
 	}
 	return c, saveJSON(root, configName, c)
 }

@@ -22,6 +22,7 @@ type Fault struct {
 	Until  <-chan struct{} // of Hold
 	Struck func()          // called when the fault strikes; nil is nothing
 	Delay  time.Duration   // of Delay and Hang
+	Bytes  int             // of ResetAt: how many are read; of Throttle: per second
 }
 
 // Effect is what a fault does.
@@ -39,26 +40,36 @@ const (
 	FlipBit       Effect = "flip-bit"       // damages one bit of the request's body
 	CutAnswer     Effect = "cut-answer"     // sends half of the answer's headers' body, then cuts
 	GarbageAnswer Effect = "garbage-answer" // does it, then answers something else
+	ResetAt       Effect = "reset-at"       // reads Bytes of the request's body, then cuts the connection; nothing happened
+	Throttle      Effect = "throttle"       // lets the request's body and the answer pass at Bytes per second
 )
 
 // faultTable holds the faults that are armed.
 type faultTable struct {
 	mu     sync.Mutex
 	faults []*armed
+	last   int // id
 }
 
 type armed struct {
 	Fault
+	id   int
 	seen int
 	hits int
 }
 
+func (t *faultTable) arm(f Fault) *armed {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last++
+	a := &armed{Fault: f, id: t.last}
+	t.faults = append(t.faults, a)
+	return a
+}
+
 // Arm adds a fault. The returned function reports how often it struck, and disarms it.
 func (s *Server) Arm(f Fault) (disarm func() int) {
-	a := &armed{Fault: f}
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.faults = append(s.faults.faults, a)
+	a := s.faults.arm(f)
 	return func() int {
 		s.faults.mu.Lock()
 		defer s.faults.mu.Unlock()
@@ -119,6 +130,12 @@ func (t *faultTable) around(w http.ResponseWriter, r *http.Request, e *Entry, se
 	case Delayed:
 		wait(r, f.Delay)
 		serve(rec, r)
+	case ResetAt:
+		_, _ = io.CopyN(io.Discard, r.Body, int64(f.Bytes))
+		panic(http.ErrAbortHandler)
+	case Throttle:
+		r.Body = &slow{ReadCloser: r.Body, perSecond: f.Bytes}
+		serve(&slowAnswer{rec, f.Bytes}, r)
 	case FlipBit:
 		r.Body = &flipper{ReadCloser: r.Body}
 		serve(rec, r)
@@ -187,6 +204,38 @@ func (s *shadow) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// slow lets a body pass at a speed.
+type slow struct {
+	io.ReadCloser
+	perSecond int
+}
+
+func (s *slow) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p[:min(len(p), s.perSecond)])
+	time.Sleep(time.Duration(n) * time.Second / time.Duration(s.perSecond))
+	return n, err
+}
+
+// slowAnswer lets an answer pass at a speed.
+type slowAnswer struct {
+	http.ResponseWriter
+	perSecond int
+}
+
+func (s *slowAnswer) Write(p []byte) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := s.ResponseWriter.Write(p[done:min(len(p), done+s.perSecond)])
+		done += n
+		if err != nil {
+			return done, err
+		}
+		_ = http.NewResponseController(s.ResponseWriter).Flush()
+		time.Sleep(time.Duration(n) * time.Second / time.Duration(s.perSecond))
+	}
+	return done, nil
+}
+
 // flipper damages the first bit that it reads.
 type flipper struct {
 	io.ReadCloser
@@ -207,6 +256,9 @@ type recorder struct {
 	http.ResponseWriter
 	entry *Entry
 }
+
+// Unwrap lets a response controller find the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 func (r *recorder) WriteHeader(status int) {
 	r.entry.Status = status

@@ -1,8 +1,10 @@
 package emulator
 
 import (
+	"errors"
 	"net/http"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -125,25 +127,41 @@ func (c *container) create(q *request) (*answer, *apiError) {
 			return nil, err
 		}
 	}
-	var err error
-	if old != nil && !dir {
-		_ = c.root.RemoveAll(c.pendingDir(old))
-	}
-	if dir {
-		err = c.root.MkdirAll(c.file(q.path), 0o755)
-	} else {
-		var f *os.File
-		if f, err = c.root.OpenFile(c.file(q.path), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644); err == nil {
-			err = f.Close()
-		}
-	}
-	if err == nil {
-		err = c.put(q.path, n)
-	}
-	if err != nil {
+	if err := c.make(q.path, n, old); err != nil {
 		return nil, diskError(err)
 	}
 	return newAnswer(http.StatusCreated).stamp(n).set("x-ms-request-server-encrypted", "true"), nil
+}
+
+// make brings an empty file or a folder into being. The log comes first: a line without its file is dropped
+// at the next start, a file without its line would have lost its properties (ADL-104).
+func (c *container) make(p string, n, old *node) error {
+	if old != nil && !n.Dir { // the old bytes must not be seen with the new properties
+		tmp := c.pendingDir(n) + ".empty"
+		if err := errors.Join(c.root.MkdirAll(path.Dir(tmp), 0o700), c.assemble(tmp, nil)); err != nil {
+			return err
+		}
+		_ = c.root.RemoveAll(c.pendingDir(old))
+		return c.replace(tmp, p, n)
+	}
+	if err := c.put(p, n); err != nil {
+		return err
+	}
+	err := c.root.MkdirAll(path.Dir(c.file(p)), 0o755)
+	if n.Dir && err == nil {
+		err = c.root.MkdirAll(c.file(p), 0o755)
+	}
+	if !n.Dir && err == nil {
+		var f *os.File
+		if f, err = c.root.OpenFile(c.file(p), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644); err == nil {
+			err = f.Close()
+		}
+	}
+	if err != nil && old == nil {
+		delete(c.nodes, p)
+		err = errors.Join(err, c.record(line{Kind: "del", Path: p}))
+	}
+	return err
 }
 
 // contentHeaders are the headers that a file keeps, by the name that a read answers with.

@@ -118,41 +118,52 @@ func (c *container) checkRename(source *container, from, to string, src, dst *no
 }
 
 // move renames in the tree between two lines of the log, so that either end of it is found after a kill.
+// From another container the new names are written first: without their files they are dropped at a start.
 func (c *container) move(source *container, from, to string, dst *node) error {
-	if source == c {
-		if err := c.record(line{Kind: "intent", Path: from, To: to}); err != nil {
-			return err
-		}
-	}
-	if dst != nil && dst.Dir {
-		if err := c.root.Remove(c.file(to)); err != nil {
-			return err
-		}
-	}
-	if err := c.root.Rename(source.file(from), c.file(to)); err != nil {
-		return err
-	}
+	first, last := line{Kind: "intent", Path: from, To: to}, line{Kind: "move", Path: from, To: to}
 	var err error
 	if source == c {
-		c.moved(from, to)
-		err = c.record(line{Kind: "move", Path: from, To: to})
+		err = c.record(first)
 	} else {
-		err = c.adopt(source, from, to)
+		err = c.announce(source, from, to)
+	}
+	if err == nil && dst != nil && dst.Dir {
+		err = c.root.Remove(c.file(to))
+	}
+	if err == nil {
+		err = c.root.Rename(source.file(from), c.file(to))
+	}
+	if err != nil {
+		return err
+	}
+	if source == c {
+		c.moved(from, to)
+		err = c.record(last)
+	} else {
+		c.adopt(source, from, to)
+		err = source.record(line{Kind: "del", Path: from})
 	}
 	return errors.Join(err, c.sync(path.Dir(c.file(to))), c.sync(path.Dir(source.file(from))))
 }
 
-// adopt takes over the nodes of a path that was moved in from another container.
-func (c *container) adopt(source *container, from, to string) error {
-	c.forget(to)
+// announce records the nodes that a move brings from another container.
+func (c *container) announce(source *container, from, to string) error {
 	lines := []line{{Kind: "del", Path: to}}
 	for q, n := range source.nodes {
 		if q == from || strings.HasPrefix(q, from+"/") {
-			p := to + strings.TrimPrefix(q, from)
-			c.nodes[p] = n
-			lines = append(lines, line{Kind: "put", Path: p, Node: n})
+			lines = append(lines, line{Kind: "put", Path: to + strings.TrimPrefix(q, from), Node: n})
+		}
+	}
+	return c.record(lines...)
+}
+
+// adopt takes over the nodes of a path that was moved in from another container.
+func (c *container) adopt(source *container, from, to string) {
+	c.forget(to)
+	for q, n := range source.nodes {
+		if q == from || strings.HasPrefix(q, from+"/") {
+			c.nodes[to+strings.TrimPrefix(q, from)] = n
 		}
 	}
 	source.forget(from)
-	return errors.Join(c.record(lines...), source.record(line{Kind: "del", Path: from}))
 }

@@ -258,12 +258,13 @@ func (s *Server) authorize(q *request) *apiError {
 	switch s.role(c.App, q) {
 	case firewalled:
 		return refuse("AuthorizationFailure")
-	case noRole:
-		return refuse("AuthorizationPermissionMismatch")
+	case contributor, owns:
 	case reader:
 		if !slices.Contains([]string{"fs-head", "fs-list", "list", "blob-list", "blob-containers", "head", "read", "get-blocks", "get-tags", "account", "get-service"}, q.op) {
 			return refuse("AuthorizationPermissionMismatch")
 		}
+	default:
+		return refuse("AuthorizationPermissionMismatch")
 	}
 	return nil
 }

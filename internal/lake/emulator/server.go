@@ -7,18 +7,16 @@
 package emulator
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"log"
 	"net"
 	"net/http"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,10 +28,15 @@ import (
 // roles of a client on a container.
 const (
 	contributor = "contributor"
+	owns        = "owner"
 	reader      = "reader"
 	noRole      = "none"
 	firewalled  = "firewall" // a network rule refuses the client
 )
+
+func knownRole(role string) bool {
+	return slices.Contains([]string{contributor, owns, reader, noRole, firewalled}, role)
+}
 
 // Server is a running lake.
 type Server struct {
@@ -42,22 +45,23 @@ type Server struct {
 	opt    Options
 	tokens *tokenService
 	ca     *authority
-	http   *http.Server
-	ln     net.Listener
-	done   chan error
 	etags  *etagSource
 	faults faultTable
 	log    requestLog
 
-	mu         sync.Mutex
-	conf       *config
-	containers map[string]*container // by account/container
+	tls, plain, proxy, control *door // all but the first may be missing
+
+	mu          sync.Mutex
+	conf        *config
+	containers  map[string]*container // by account/container
+	certificate *tls.Certificate
+	renew       time.Time // when the certificate is signed anew
 }
 
 // Start opens the lake in dir, makes it if it is not there, and serves it until Close. A new lake has
 // one account with one container.
 func Start(dir string, opt Options) (*Server, error) {
-	dir, err := filepath.Abs(dir)
+	dir, err := lakeDir(dir, &opt)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +76,7 @@ func Start(dir string, opt Options) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	s := &Server{root: root, lock: lock, opt: opt, containers: map[string]*container{}, etags: &etagSource{}, done: make(chan error, 1)}
+	s := &Server{root: root, lock: lock, opt: opt, containers: map[string]*container{}, etags: &etagSource{}}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(err, root.Close(), lock.Close())
 	}
@@ -80,6 +84,22 @@ func Start(dir string, opt Options) (*Server, error) {
 		return nil, errors.Join(err, root.Close(), lock.Close())
 	}
 	return s, nil
+}
+
+// memoryDir is where a lake in memory lies: a file system of the operating system that has no disk.
+const memoryDir = "/dev/shm"
+
+// lakeDir is the folder of a lake; one in memory has a new one that ends with it (ADL-107).
+func lakeDir(dir string, opt *Options) (string, error) {
+	if !opt.Memory {
+		return filepath.Abs(dir)
+	}
+	opt.NoSync = true // there is nothing to survive
+	dir, err := os.MkdirTemp(memoryDir, "lakeward-lake-")
+	if err != nil {
+		return "", &lakeward.Error{Kind: lakeward.Invalid, Code: "LAKE-1004", Msg: "this system has no memory file system at " + memoryDir + "; leave --memory out", Err: err}
+	}
+	return dir, nil
 }
 
 func (s *Server) load() (err error) {
@@ -100,8 +120,12 @@ func (s *Server) load() (err error) {
 	if err := s.dropPending(); err != nil {
 		return err
 	}
-	if len(s.containers) == 0 {
-		return s.CreateContainer(s.conf.Accounts[0].Name, DefaultContainer)
+	for _, a := range s.conf.Accounts {
+		if len(s.containerNames(a.Name, "", "")) == 0 {
+			if err := s.CreateContainer(a.Name, DefaultContainer); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -187,51 +211,28 @@ func (s *Server) adopt(account string, c *container) {
 	s.containers[account+"/"+c.name] = c
 }
 
-func (s *Server) listen() error {
-	addr := s.opt.Listen
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return &lakeward.Error{Kind: lakeward.Unavailable, Code: "LAKE-1001", Msg: "the lake cannot listen on " + addr + "; is another program there?", Err: err}
-	}
-	leaf, err := s.ca.leaf(ln.Addr().(*net.TCPAddr).IP)
-	if err != nil {
-		return errors.Join(err, ln.Close())
-	}
-	s.ln = ln
-	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		TLSConfig:    &tls.Config{Certificates: []tls.Certificate{leaf}, MinVersion: tls.VersionTLS12},
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
-		ErrorLog:     log.New(io.Discard, "", 0)}
-	go func() { s.done <- s.http.ServeTLS(ln, "", "") }()
-	return s.writeEndpoints()
-}
-
 // Close ends the lake politely: requests under way are finished, then its files are closed.
 func (s *Server) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	err := s.http.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = s.http.Close()
-	}
-	if served := <-s.done; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
+	err := s.closeDoors()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.containers {
 		err = errors.Join(err, c.log.Close())
 	}
 	_ = s.root.Remove(endpointsName)
-	return errors.Join(err, s.root.Close(), s.lock.Close())
+	err = errors.Join(err, s.root.Close(), s.lock.Close())
+	if s.opt.Memory {
+		err = errors.Join(err, os.RemoveAll(s.root.Name()))
+	}
+	return err
 }
 
 // Endpoints says how to reach the lake (ADL-108).
 type Endpoints struct {
 	HTTPS        string            `json:"https"`
+	HTTP         string            `json:"http,omitempty"`
+	Proxy        string            `json:"proxy,omitempty"`
+	Faults       string            `json:"faults,omitempty"`
 	CA           string            `json:"ca"`
 	Tenant       string            `json:"tenant"`
 	ClientID     string            `json:"clientId"`
@@ -254,10 +255,18 @@ const endpointsName = meta + "/endpoints.json"
 func (s *Server) Endpoints() Endpoints {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	base := "https://" + s.ln.Addr().String()
+	base := "https://" + s.tls.address()
 	c := s.conf.Clients[0]
 	e := Endpoints{HTTPS: base, CA: path.Join(s.root.Name(), caCert), Tenant: s.conf.Tenant, ClientID: c.ID, ClientSecret: c.Secret,
 		TokenURL: base + "/" + s.conf.Tenant + "/oauth2/v2.0/token"}
+	for _, d := range []struct {
+		to *string
+		at *door
+	}{{&e.HTTP, s.plain}, {&e.Proxy, s.proxy}, {&e.Faults, s.control}} {
+		if d.at != nil {
+			*d.to = "http://" + d.at.address()
+		}
+	}
 	for _, a := range s.conf.Accounts {
 		e.Accounts = append(e.Accounts, EndpointAccount{Name: a.Name, Key: a.Key, HNS: !a.Flat, DFS: base + "/" + a.Name})
 	}
@@ -267,7 +276,7 @@ func (s *Server) Endpoints() Endpoints {
 func (s *Server) writeEndpoints() error { return saveJSON(s.root, endpointsName, s.Endpoints()) }
 
 // Address is the address of the TLS port.
-func (s *Server) Address() string { return s.ln.Addr().String() }
+func (s *Server) Address() string { return s.tls.address() }
 
 // CA is the PEM of the lake's authority.
 func (s *Server) CA() []byte { return s.ca.pem }
@@ -278,7 +287,7 @@ func (s *Server) Location() lakeward.Location {
 }
 
 // SetRole gives the first client a role on a container, or on a folder in it as container/folder:
-// contributor, reader, none or firewall (ADL-117).
+// contributor, owner, reader, none or firewall (ADL-117).
 func (s *Server) SetRole(account, container, role string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -315,14 +315,11 @@ func (c *container) parents(p string, now time.Time) *apiError {
 	if err := c.parents(dir, now); err != nil {
 		return err
 	}
-	if err := c.root.MkdirAll(c.file(dir), 0o755); err != nil {
-		return diskError(err)
-	}
 	n := &node{ID: lakeward.NewID(), Dir: true, ETag: c.etags.next(), Created: now, Modified: now, Perms: defaultPerms(true)}
 	if parent := c.nodes[path.Dir(dir)]; parent != nil {
 		n.inherit(parent)
 	}
-	if err := c.put(dir, n); err != nil {
+	if err := c.make(dir, n, nil); err != nil {
 		return diskError(err)
 	}
 	return nil
