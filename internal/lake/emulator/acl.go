@@ -69,8 +69,37 @@ func (n *node) acl() []aclEntry {
 	return basicACL(n.Perms)
 }
 
+// withMask adds the mask that a list with named entries needs and has not: all that these and the group may do.
+func withMask(list []aclEntry, defaults bool) []aclEntry {
+	mask, named, at := []byte("---"), false, len(list)
+	for i, e := range list {
+		switch {
+		case e.Default != defaults:
+			continue
+		case e.Type == "mask":
+			return list
+		case e.Type == "other":
+			at = i
+			continue
+		case e.Type == "user" && e.ID == "":
+			continue
+		}
+		named = named || e.ID != ""
+		for j := range min(len(e.Perms), len(mask)) {
+			if e.Perms[j] != '-' {
+				mask[j] = e.Perms[j]
+			}
+		}
+	}
+	if !named {
+		return list
+	}
+	return slices.Insert(slices.Clone(list), at, aclEntry{Default: defaults, Type: "mask", Perms: string(mask)})
+}
+
 // setList gives a node a list and the permission string that follows from it.
 func (n *node) setList(list []aclEntry) {
+	list = withMask(withMask(list, false), true)
 	get := func(typ string) string {
 		for _, e := range list {
 			if !e.Default && e.Type == typ && e.ID == "" {

@@ -2,6 +2,11 @@
 package emulatortest
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
 	"testing"
 
 	"github.com/lakeward/lakeward"
@@ -28,4 +33,16 @@ func Account(s *emulator.Server) lakeward.Account {
 	e := s.Endpoints()
 	return lakeward.Account{ID: lakeward.AccountID(lakeward.NewID()), Sandbox: lakeward.DefaultSandbox, Name: "lake", URL: s.Location().URL(), Tenant: e.Tenant, ClientID: e.ClientID,
 		Key: lakeward.NewSecret(e.ClientSecret)}
+}
+
+// Client finds every host at the lake and trusts its authority.
+func Client(t testing.TB, s *emulator.Server) *http.Client {
+	t.Helper()
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(s.CA())
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, s.Address())
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
 }
