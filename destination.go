@@ -58,11 +58,25 @@ type Destination struct {
 	Compression Compression   `json:"compression"`
 	CSV         CSVOptions    `json:"csvOptions"`
 	Manifest    bool          `json:"includeFileManifest"`
+	// Mode is how files become visible; the connection test finds it.
+	Mode Mode `json:"mode,omitempty"`
 	// RowsPerFile cuts files earlier than MaxRowsPerFile; 0 means the maximum.
 	RowsPerFile int64     `json:"rowsPerFile,omitempty"`
 	CreatedAt   time.Time `json:"createdAt"`
 	ETag        int       `json:"etag"`
 }
+
+// Mode is how the files of a run become visible (DLV-100).
+type Mode string
+
+// The modes. The empty one publishes by rename: nothing is visible before it is complete.
+const (
+	ByRename Mode = ""
+	CopyOnce Mode = "copy-once" // files are written under their final names; the manifest is last
+)
+
+// CopyOnceWarning is what users of a weaker destination must know.
+const CopyOnceWarning = "this storage cannot rename, so deliveries work in mode copy-once: files may be visible before the manifest, and readers of the manifest are safe; if a run with static file names fails, the previous file is lost"
 
 // PartRows is the largest number of rows in one file of the destination.
 func (d Destination) PartRows() int64 {
@@ -123,6 +137,9 @@ func (o CSVOptions) check(errs *fieldErrors) {
 // Warnings lists what is allowed but will surprise somebody.
 func (d Destination) Warnings() []string {
 	var w []string
+	if d.Mode == CopyOnce {
+		w = append(w, CopyOnceWarning)
+	}
 	if d.CSV.Empty == d.CSV.Null {
 		w = append(w, "empty and null values are written alike and cannot be told apart")
 	}

@@ -208,6 +208,7 @@ type Plan struct {
 	Folder      string      `json:"folder"` // resolved
 	Stem        string      `json:"stem"`   // of the file names
 	Hash        string      `json:"generationHash"`
+	Mode        Mode        `json:"mode,omitempty"`
 }
 
 // FilePath is the final path of part k of the run.

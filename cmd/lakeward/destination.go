@@ -139,6 +139,10 @@ func destinationShow(a *app) *cobra.Command {
 }
 
 func destinationTable(d lakeward.Destination) table {
-	return pairs("Destination", d.Name, "Id", string(d.ID), "Account", string(d.AccountID), "Path", "/"+d.Folder, "File type", string(d.FileType), "Compression", string(d.Compression),
+	mode := "by rename"
+	if d.Mode == lakeward.CopyOnce {
+		mode = string(d.Mode) + ": files may be visible before the manifest; readers of the manifest are safe"
+	}
+	return pairs("Destination", d.Name, "Mode", mode, "Id", string(d.ID), "Account", string(d.AccountID), "Path", "/"+d.Folder, "File type", string(d.FileType), "Compression", string(d.Compression),
 		"Delimiter", strconv.Quote(d.CSV.Delimiter), "Quote", strconv.Quote(d.CSV.Quote), "Escape", strconv.Quote(d.CSV.Escape), "Manifest", strconv.FormatBool(d.Manifest), "Rows per file", strconv.FormatInt(d.PartRows(), 10))
 }

@@ -35,6 +35,20 @@ type Lake struct {
 	Key     []byte // the dataflow's slot key (C12)
 	Base    string // folder of <sys> (DLV-16)
 	Store   string // identity of our store (DLV-126)
+	Mode    lakeward.Mode
+}
+
+// FindMode is how files can become visible in the container (ADL-60): as the connection test found, or worse if
+// the namespace is flat. Who may not look at the container has rights on a folder of a hierarchical one.
+func (l *Lake) FindMode(ctx context.Context, known lakeward.Mode) (lakeward.Mode, error) {
+	fs, err := l.Client.Filesystem(ctx)
+	if err != nil && !lake.CodeIs(err, "AuthorizationPermissionMismatch") {
+		return known, err
+	}
+	if err == nil && !fs.Hierarchical {
+		return lakeward.CopyOnce, nil
+	}
+	return known, nil
 }
 
 const (
@@ -47,14 +61,22 @@ const (
 func (l *Lake) Slot(ctx context.Context, flow lakeward.DataflowID, run lakeward.RunID) (*Record, error) {
 	p := SlotPath(l.Base, flow, run)
 	for try := 0; ; try++ {
-		data, err := l.readAll(ctx, p)
+		data, o, err := l.readAll(ctx, p)
 		if lake.Missing(err) {
 			return nil, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		rec, err := DecodeRecord(data, l.Key, run)
+		var rec *Record
+		if len(data) == 0 && o.Properties[markList] != "" {
+			rec, err = l.listed(ctx, o.Properties, flow, run)
+		} else {
+			rec, err = DecodeRecord(data, l.Key, run)
+		}
+		if err != nil && !errors.Is(err, errNotAuthentic) {
+			return nil, err
+		}
 		if err == nil {
 			return rec, nil
 		}
@@ -65,13 +87,13 @@ func (l *Lake) Slot(ctx context.Context, flow lakeward.DataflowID, run lakeward.
 	}
 }
 
-func (l *Lake) readAll(ctx context.Context, p string) ([]byte, error) {
-	r, _, err := l.Client.Read(ctx, p, 0)
+func (l *Lake) readAll(ctx context.Context, p string) ([]byte, lake.Object, error) {
+	r, o, err := l.Client.Read(ctx, p, 0)
 	if err != nil {
-		return nil, err
+		return nil, o, err
 	}
 	data, err := io.ReadAll(io.LimitReader(r, maxRecord+1))
-	return data, errors.Join(err, r.Close())
+	return data, o, errors.Join(err, r.Close())
 }
 
 // CheckNames fails if a final name is taken by an object that this dataflow item did not write (DLV-64), or
@@ -132,11 +154,20 @@ func (l *Lake) Stage(ctx context.Context, r *lakeward.Run, f lakeward.File, writ
 	}
 	f.State = lakeward.FileStaged
 	var sum hash.Hash
-	staged, up, etag, err := l.stage(ctx, r, fileDraft(f.Index), func(w io.Writer) (err error) {
+	hashed := func(w io.Writer) (err error) {
 		sum = sha256.New()
 		f.Rows, err = write(io.MultiWriter(w, sum))
 		return err
-	})
+	}
+	var staged, etag string
+	var up lake.Uploaded
+	var err error
+	if l.Mode == lakeward.CopyOnce {
+		staged = f.Path
+		up, etag, err = l.put(ctx, r, f.Path, fileDraft(f.Index), hashed)
+	} else {
+		staged, up, etag, err = l.stage(ctx, r, fileDraft(f.Index), hashed)
+	}
 	if err != nil {
 		return f, err
 	}
@@ -156,6 +187,9 @@ func (l *Lake) reusable(ctx context.Context, r *lakeward.Run, f lakeward.File) (
 			continue
 		}
 		o, err := l.Client.Status(ctx, old.Staged)
+		if err == nil && o.Size == old.Bytes && o.ETag == old.ETag && old.Staged == old.Path && l.Mode == lakeward.CopyOnce && mine(o, r, fileDraft(f.Index)) {
+			return old, true
+		}
 		if err == nil && o.Size == old.Bytes && o.ETag == old.ETag && author(o.Properties, r.ID, fileDraft(f.Index), old.Staged) {
 			return old, true
 		}
@@ -238,6 +272,9 @@ func (l *Lake) decide(ctx context.Context, r *lakeward.Run, rec Record) (*Record
 	if err != nil {
 		return nil, err
 	}
+	if l.Mode == lakeward.CopyOnce {
+		return l.decideOnce(ctx, r, rec, data)
+	}
 	slot := SlotPath(l.Base, r.DataflowID, r.ID)
 	if err := l.Client.MakeFolder(ctx, path.Dir(slot)); err != nil {
 		return nil, err
@@ -269,5 +306,8 @@ func (l *Lake) decide(ctx context.Context, r *lakeward.Run, rec Record) (*Record
 // Clean removes the staging folder of a run whose record was read and whose files are all published
 // (DLV-110). It is not part of the promise: what cannot be removed stays.
 func (l *Lake) Clean(ctx context.Context, r *lakeward.Run) error {
+	if l.Mode == lakeward.CopyOnce {
+		return nil // nothing was staged
+	}
 	return l.Client.Delete(ctx, stagingRun(l.Base, r), true)
 }

@@ -126,26 +126,27 @@ func (e *Engine) TestAccount(ctx context.Context, sandbox, ref string) (lakeward
 // connect runs the doctor's checks at the root of the container. Rights on one folder only are no
 // failure there: the destination's folder is tested when it is made (ADL-80).
 func (e *Engine) connect(ctx context.Context, a lakeward.Account) ([]lakeward.Check, error) {
-	return e.examine(ctx, a, lake.Probe{Root: true}, nil)
+	checks, _, err := e.examine(ctx, a, lake.Probe{Root: true}, nil)
+	return checks, err
 }
 
-// examine collects the doctor's checks; tell, if not nil, hears each as it is done.
-func (e *Engine) examine(ctx context.Context, a lakeward.Account, p lake.Probe, tell func(lakeward.Check)) ([]lakeward.Check, error) {
+// examine collects the doctor's checks; tell, if not nil, hears each as it is done. It returns the mode of deliveries too.
+func (e *Engine) examine(ctx context.Context, a lakeward.Account, p lake.Probe, tell func(lakeward.Check)) ([]lakeward.Check, lakeward.Mode, error) {
 	location, err := lakeward.ParseLocation(a.URL)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	checks := []lakeward.Check{{ID: "DOC-01", Name: "fields", OK: true, Detail: fmt.Sprintf("container %s, account %s, cloud %s", location.Container, location.Account, location.Suffix)}}
 	if tell != nil {
 		tell(checks[0])
 	}
-	err = lake.Doctor(ctx, e.lakeConfig(a, location, lake.Interactive()), p, func(c lakeward.Check) {
+	mode, err := lake.Doctor(ctx, e.lakeConfig(a, location, lake.Interactive()), p, func(c lakeward.Check) {
 		checks = append(checks, c)
 		if tell != nil {
 			tell(c)
 		}
 	})
-	return checks, err
+	return checks, mode, err
 }
 
 // Examination says what the doctor looks at: a stored account, the folder of a destination, or credentials
@@ -169,23 +170,20 @@ func (e *Engine) Doctor(ctx context.Context, x Examination, tell func(lakeward.C
 		}
 		x.Account, p.Folder = string(d.AccountID), lakeward.FolderBase(d.Folder)
 	}
+	var err error
 	if x.Account == "" {
 		if a.Name == "" {
 			a.Name = "unnamed"
 		}
-		if err := a.Validate(); err != nil {
-			return nil, err
-		}
-		return e.examine(ctx, a, p, tell)
+		err = a.Validate()
+	} else if a, err = e.store.Account(ctx, x.Sandbox, x.Account); err == nil {
+		a, err = e.store.OpenKeys(ctx, a)
 	}
-	a, err := e.store.Account(ctx, x.Sandbox, x.Account)
 	if err != nil {
 		return nil, err
 	}
-	if a, err = e.store.OpenKeys(ctx, a); err != nil {
-		return nil, err
-	}
-	return e.examine(ctx, a, p, tell)
+	checks, _, err := e.examine(ctx, a, p, tell)
+	return checks, err
 }
 
 func (e *Engine) lakeConfig(a lakeward.Account, at lakeward.Location, retry lake.Retry) lake.Config {

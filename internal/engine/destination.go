@@ -23,7 +23,7 @@ func (e *Engine) CreateDestination(ctx context.Context, d lakeward.Destination, 
 		if a, err = e.store.OpenKeys(ctx, a); err != nil {
 			return d, err
 		}
-		if _, err := e.examine(ctx, a, lake.Probe{Folder: lakeward.FolderBase(d.Folder)}, nil); err != nil {
+		if _, d.Mode, err = e.examine(ctx, a, lake.Probe{Folder: lakeward.FolderBase(d.Folder)}, nil); err != nil {
 			return d, err
 		}
 	}

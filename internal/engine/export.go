@@ -34,9 +34,10 @@ func (e *Engine) export(ctx context.Context, r *lakeward.Run) error {
 		return err
 	}
 	if !r.Phase.AtLeast(lakeward.PhasePinned) {
-		if err := e.pin(ctx, r); err != nil {
+		if err := e.pin(ctx, d, r); err != nil {
 			return err
 		}
+		d.Mode = r.Plan.Mode
 	}
 	s, err := e.selectMembers(ctx, r)
 	if err != nil {
@@ -80,12 +81,16 @@ func (e *Engine) delivery(ctx context.Context, r *lakeward.Run) (*deliver.Lake, 
 	if err != nil {
 		return nil, err
 	}
-	id, err := e.store.StoreID(ctx)
-	return &deliver.Lake{Client: client, Journal: e.store, Key: key, Base: flow.Base, Store: id}, err
+	d := &deliver.Lake{Client: client, Journal: e.store, Key: key, Base: flow.Base}
+	if r.Plan != nil {
+		d.Mode = r.Plan.Mode
+	}
+	d.Store, err = e.store.StoreID(ctx)
+	return d, err
 }
 
 // pin fixes, once for all attempts, what the run exports: configuration, generation and names (S3).
-func (e *Engine) pin(ctx context.Context, r *lakeward.Run) error {
+func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) error {
 	flow, err := e.store.Dataflow(ctx, r.Sandbox, string(r.DataflowID))
 	if err != nil {
 		return err
@@ -116,6 +121,9 @@ func (e *Engine) pin(ctx context.Context, r *lakeward.Run) error {
 	}
 	names := lakeward.NameValues{AudienceID: r.Item, AudienceName: audience.Name, DataflowID: string(flow.ID), DataflowName: flow.Name, Sandbox: r.Sandbox, GeneratedAt: at}
 	plan := lakeward.Plan{Dataflow: flow, Destination: dest, Location: account.URL, Audience: audience, Hash: snap.Hash}
+	if plan.Mode, err = d.FindMode(ctx, dest.Mode); err != nil {
+		return err
+	}
 	if plan.Folder, err = lakeward.ExpandFolder(dest.Folder, names); err != nil {
 		return err
 	}
@@ -231,6 +239,7 @@ func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int
 // booked, a tombstone closes the run as it says.
 func (e *Engine) finish(ctx context.Context, d *deliver.Lake, r *lakeward.Run, rec *deliver.Record) error {
 	if rec.Kind == deliver.TombstoneKind {
+		e.discard(ctx, d, r)
 		return e.store.CloseRun(ctx, r, now(), func(r *lakeward.Run) {
 			at := now()
 			r.State, r.EndedAt, r.Owed = lakeward.Failed, &at, false
@@ -265,6 +274,15 @@ func (e *Engine) finish(ctx context.Context, d *deliver.Lake, r *lakeward.Run, r
 		e.log.WarnContext(ctx, "staging not removed", "run_id", r.ID, "err", err)
 	}
 	return nil
+}
+
+// discard removes what a run that is closed for good left in the lake; what cannot be removed stays.
+func (e *Engine) discard(ctx context.Context, d *deliver.Lake, r *lakeward.Run) {
+	ctx, cancel := context.WithTimeout(ctx, cleanWithin)
+	defer cancel()
+	if err := d.Discard(ctx, r); err != nil {
+		e.log.WarnContext(ctx, "files of a closed run not removed", "run_id", r.ID, "err", err)
+	}
 }
 
 // checkTimeline refuses the record of another copy of this store (DLV-126).

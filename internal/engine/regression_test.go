@@ -89,7 +89,7 @@ func TestFileInTheWay(t *testing.T) {
 // DLV-82, DLV-86: a run that turns out committed while it is being closed, and cannot be published, is
 // blocked, and rolled forward later; it is never left without an owner.
 func TestCommittedRunIsBlockedNotLost(t *testing.T) {
-	d := newDisturbed(t)
+	d := newDisturbed(t, "local")
 	flow := d.target()
 	d.restart(func() {})
 	lost := d.lake.Arm(emulator.Fault{Match: func(e emulator.Entry) bool { return kindOf(e) == "rename slot" }, Nth: 1, Do: emulator.StatusAfter, Code: 500})
@@ -119,7 +119,7 @@ func TestCommittedRunIsBlockedNotLost(t *testing.T) {
 
 // DLV-62: what was acknowledged by an earlier attempt is remembered by all later ones.
 func TestConsumedFileStaysAcknowledged(t *testing.T) {
-	d := newDisturbed(t)
+	d := newDisturbed(t, "local")
 	flow := d.target()
 	d.restart(func() {})
 	denied := d.lake.Arm(emulator.Fault{Match: func(e emulator.Entry) bool { return kindOf(e) == "create manifest draft" }, Do: emulator.Status, Code: 403, Error: "AuthorizationPermissionMismatch"})

@@ -168,11 +168,11 @@ func (e *Engine) tombstone(ctx context.Context, d *deliver.Lake, r *lakeward.Run
 		if err != nil || rec != nil {
 			return nil, err
 		}
-		return nil, d.Clean(ctx, r)
+		return nil, d.Discard(ctx, r)
 	}
 	rec, err := d.Close(ctx, r, reason)
 	if err == nil && rec.Kind == deliver.TombstoneKind {
-		err = d.Clean(ctx, r)
+		err = d.Discard(ctx, r)
 	}
 	return rec, err
 }
@@ -185,11 +185,16 @@ func (e *Engine) resolvePredecessors(ctx context.Context, d *deliver.Lake, r *la
 		return false, err
 	}
 	for _, p := range list {
+		d := *d
+		if p.Plan != nil {
+			d.Mode = p.Plan.Mode // it may have been another kind of storage then
+		}
 		rec, err := d.Close(ctx, &p, "superseded")
 		if err != nil {
 			return false, err
 		}
 		if rec.Kind == deliver.TombstoneKind {
+			e.discard(ctx, &d, &p)
 			err = e.store.AdvanceRun(ctx, &p, now(), func(p *lakeward.Run) { p.Owed = false })
 		} else {
 			waits = true

@@ -121,12 +121,25 @@ func (c *Client) CreateFilesystem(ctx context.Context) error {
 
 // Create makes an empty file that must not exist yet, with properties (ADL-61, DLV-70d).
 func (c *Client) Create(ctx context.Context, path string, properties map[string]string) error {
+	_, err := c.Replace(ctx, path, properties, "")
+	return err
+}
+
+// Replace makes an empty file with properties in the place of the one with an etag; with "" there must be
+// none. It returns the etag of the new file.
+func (c *Client) Replace(ctx context.Context, path string, properties map[string]string, etag string) (string, error) {
 	h := http.Header{"If-None-Match": {"*"}}
+	if etag != "" {
+		h = http.Header{"If-Match": {quoteETag(etag)}}
+	}
 	if len(properties) > 0 {
 		h.Set("x-ms-properties", encodeProperties(properties))
 	}
-	_, err := c.do(ctx, call{op: "create", method: http.MethodPut, path: path, query: url.Values{"resource": {"file"}}, header: h, want: http.StatusCreated})
-	return err
+	res, err := c.do(ctx, call{op: "create", method: http.MethodPut, path: path, query: url.Values{"resource": {"file"}}, header: h, want: http.StatusCreated})
+	if err != nil {
+		return "", err
+	}
+	return strings.Trim(res.Header.Get("ETag"), `"`), nil
 }
 
 // MakeFolder makes a folder and its parents; one that exists is fine (DLV-70c).
@@ -151,9 +164,14 @@ func (c *Client) Append(ctx context.Context, path string, position int64, data [
 	return err
 }
 
-// Flush makes the first length bytes the content of the file (ADL-45, DLV-70f).
-func (c *Client) Flush(ctx context.Context, path string, length int64) error {
-	_, err := c.do(ctx, call{op: "flush", method: http.MethodPatch, path: path, want: http.StatusOK,
+// Flush makes the first length bytes the content of the file, if its etag is the given one or that is ""
+// (ADL-45, DLV-70f).
+func (c *Client) Flush(ctx context.Context, path string, length int64, etag string) error {
+	h := http.Header{}
+	if etag != "" {
+		h.Set("If-Match", quoteETag(etag))
+	}
+	_, err := c.do(ctx, call{op: "flush", method: http.MethodPatch, path: path, header: h, want: http.StatusOK,
 		query: url.Values{"action": {"flush"}, "position": {strconv.FormatInt(length, 10)}, "close": {"true"}}})
 	return err
 }
@@ -205,6 +223,15 @@ func (c *Client) Rename(ctx context.Context, from, to string, cond RenameConditi
 		h.Set("If-None-Match", "*")
 	}
 	_, err := c.do(ctx, call{op: "rename", method: http.MethodPut, path: to, query: url.Values{"mode": {"legacy"}}, header: h, want: http.StatusCreated})
+	return err
+}
+
+// DeleteExactly removes the file with an etag; what is not there is fine.
+func (c *Client) DeleteExactly(ctx context.Context, path, etag string) error {
+	_, err := c.do(ctx, call{op: "delete", method: http.MethodDelete, path: path, query: url.Values{"recursive": {"false"}}, header: http.Header{"If-Match": {quoteETag(etag)}}, repeat: true, want: http.StatusOK})
+	if CodeIs(err, "PathNotFound") {
+		return nil
+	}
 	return err
 }
 

@@ -34,11 +34,11 @@ type Probe struct {
 
 // Doctor tries everything that a delivery needs, in order, each step with its own result and fix; the
 // first failure stops (DOC-02 to DOC-13). It tells each check as it is done. What it makes in the lake
-// it removes; what it cannot remove it names.
-func Doctor(ctx context.Context, cfg Config, p Probe, tell func(lakeward.Check)) error {
+// it removes; what it cannot remove it names. It returns the mode in which deliveries work there.
+func Doctor(ctx context.Context, cfg Config, p Probe, tell func(lakeward.Check)) (lakeward.Mode, error) {
 	c, err := New(cfg)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer c.Close()
 	d := &doctor{client: c, cfg: cfg, probe: p, tell: tell, file: "_lakeward-probe-" + lakeward.NewNonce()[:16] + ".tmp"}
@@ -58,10 +58,10 @@ func Doctor(ctx context.Context, cfg Config, p Probe, tell func(lakeward.Check))
 	}
 	for _, s := range steps {
 		if done, err := d.run(ctx, s); err != nil || done {
-			return err
+			return d.mode, err
 		}
 	}
-	return nil
+	return d.mode, nil
 }
 
 type step struct {
@@ -77,6 +77,7 @@ type doctor struct {
 	file   string // name of the probe
 	folder string // deepest folder above the wanted one that exists
 	etag   string
+	mode   lakeward.Mode
 }
 
 // errStop ends the checks without a failure: the folder is tested later.
@@ -214,11 +215,12 @@ func (d *doctor) container(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !fs.Hierarchical {
-		return "", failure(lakeward.Invalid, "CONN-2011", "the account has no hierarchical namespace, so files cannot be published by rename; use an account with hierarchical namespace")
-	}
 	if fs.Skew.Abs() > maxSkew {
 		return "", failure(lakeward.Unavailable, "CONN-2013", "the clock of this machine differs from the storage's by %s; set it", fs.Skew.Abs())
+	}
+	if !fs.Hierarchical {
+		d.mode = lakeward.CopyOnce
+		return fmt.Sprintf("%s exists, no hierarchical namespace (CONN-2011), clocks differ by %s", d.cfg.Location.Container, fs.Skew.Abs()), nil
 	}
 	return fmt.Sprintf("%s exists, hierarchical namespace, clocks differ by %s", d.cfg.Location.Container, fs.Skew.Abs()), nil
 }
@@ -285,7 +287,7 @@ func (d *doctor) append(ctx context.Context) (string, error) {
 }
 
 func (d *doctor) flush(ctx context.Context) (string, error) {
-	if err := d.client.Flush(ctx, d.path(), 1); err != nil {
+	if err := d.client.Flush(ctx, d.path(), 1, ""); err != nil {
 		return "", err
 	}
 	return d.look(ctx, d.path())
@@ -308,9 +310,17 @@ func (d *doctor) look(ctx context.Context, p string) (string, error) {
 }
 
 func (d *doctor) rename(ctx context.Context) (string, error) {
-	from := d.path()
+	if d.mode == lakeward.CopyOnce {
+		return lakeward.CopyOnceWarning, nil
+	}
+	from, was := d.path(), d.file
 	d.file = strings.TrimSuffix(d.file, ".tmp") + "-renamed.tmp"
-	if err := d.client.Rename(ctx, from, d.path(), RenameCondition{SourceETag: d.etag}); err != nil {
+	err := d.client.Rename(ctx, from, d.path(), RenameCondition{SourceETag: d.etag})
+	if CodeIs(err, "AuthorizationPermissionMismatch") { // rights to write, none to rename (A10)
+		d.file, d.mode = was, lakeward.CopyOnce
+		return "refused; " + lakeward.CopyOnceWarning, nil
+	}
+	if err != nil {
 		return "", err
 	}
 	return d.look(ctx, d.path())

@@ -168,7 +168,7 @@ func TestLakeSurvivesARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := c.Flush(ctx, "f", 5); err != nil {
+	if err := c.Flush(ctx, "f", 5, ""); err != nil {
 		t.Fatal(err)
 	}
 	before, err := c.Status(ctx, "f")
@@ -191,7 +191,7 @@ func TestLakeSurvivesARestart(t *testing.T) {
 	if o, err := c.Status(ctx, "open"); err != nil || o.Size != 0 {
 		t.Errorf("a file that was not flushed has %d bytes, %v", o.Size, err)
 	}
-	if err := c.Flush(ctx, "open", 5); err != nil {
+	if err := c.Flush(ctx, "open", 5, ""); err != nil {
 		t.Errorf("what was appended before the restart cannot be flushed: %v", err)
 	}
 }
@@ -271,7 +271,7 @@ func TestRepeatableCallsAbsorbFaults(t *testing.T) {
 				f := effect
 				f.Op, f.Nth = op, 1
 				disarm := s.Arm(f)
-				err := errors.Join(c.Create(ctx, path, nil), c.Append(ctx, path, 0, []byte("data")), c.Flush(ctx, path, 4))
+				err := errors.Join(c.Create(ctx, path, nil), c.Append(ctx, path, 0, []byte("data")), c.Flush(ctx, path, 4, ""))
 				o, serr := c.Status(ctx, path)
 				if err != nil || serr != nil || o.Size != 4 {
 					t.Errorf("after the fault: %+v, %v, %v", o, err, serr)

@@ -39,6 +39,11 @@ func checksum(b []byte) string {
 // (ADL-62, ADL-63). It does not read back. Memory: eight blocks of 8 MiB, more only for files over 16 GiB.
 // write's error is returned as it is; nothing is flushed then.
 func (c *Client) Upload(ctx context.Context, path string, write func(io.Writer) error) (Uploaded, error) {
+	return c.UploadTo(ctx, path, "", write)
+}
+
+// UploadTo is Upload into exactly the file with an etag: if somebody replaced it, nothing is flushed.
+func (c *Client) UploadTo(ctx context.Context, path, etag string, write func(io.Writer) error) (Uploaded, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	u := &upload{client: c, path: path, ctx: ctx, cancel: cancel, blocks: make(chan block), free: make(chan []byte, uploadWorkers)}
@@ -67,13 +72,13 @@ func (c *Client) Upload(ctx context.Context, path string, write func(io.Writer) 
 	if u.size == 0 {
 		return up, nil // created empty; there is nothing to flush (ADL-65)
 	}
-	return up, c.settle(ctx, path, u.size)
+	return up, c.settle(ctx, path, u.size, etag)
 }
 
 // settle flushes; an unclear flush is resolved by the length, once more if needed (DLV-70f).
-func (c *Client) settle(ctx context.Context, path string, size int64) error {
+func (c *Client) settle(ctx context.Context, path string, size int64, etag string) error {
 	for try := 0; ; try++ {
-		err := c.Flush(ctx, path, size)
+		err := c.Flush(ctx, path, size, etag)
 		if err == nil || !Unclear(err) || try == 1 {
 			return err
 		}
