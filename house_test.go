@@ -25,7 +25,7 @@ func houseProblems(f *ast.File, pkg string) []string {
 		if !ok {
 			return true
 		}
-		if x, ok := call.X.(*ast.Ident); ok && x.Name == "os" && (call.Sel.Name == "Getenv" || call.Sel.Name == "LookupEnv") && pkg != "cmd/lakeward" {
+		if x, ok := call.X.(*ast.Ident); ok && x.Name == "os" && (call.Sel.Name == "Getenv" || call.Sel.Name == "LookupEnv") && pkg != "cmd/lakeward" && pkg != "internal/proof" {
 			out = append(out, "it reads the environment")
 		}
 		return true

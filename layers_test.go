@@ -15,10 +15,12 @@ const module = "github.com/lakeward/lakeward"
 
 // layers says which packages of ours each package may import; docs/architecture.md draws it.
 func layers() map[string][]string {
-	domain := []string{"."}
+	domain := []string{".", "internal/proof"}
 	columns := []string{".", "internal/vector", "internal/parquet"}
 	l := map[string][]string{
 		".":                                   {},
+		"internal/proof":                      {},
+		"internal/checker":                    {"internal/lake/emulator"},
 		"internal/vector":                     domain,
 		"internal/lake/emulator":              domain,
 		"internal/compress":                   domain,
@@ -31,20 +33,20 @@ func layers() map[string][]string {
 		"internal/encode":                     columns,
 		"internal/warehouse":                  columns,
 		"internal/lake":                       domain,
-		"internal/deliver":                    {".", "internal/lake"},
+		"internal/deliver":                    {".", "internal/lake", "internal/proof"},
 		"internal/verify":                     {".", "internal/lake", "internal/deliver", "internal/parquet"},
 		"internal/store":                      domain,
 	}
 	engine := []string{}
 	for p := range l {
-		if p != "internal/lake/emulator" && p != "internal/lake/emulator/emulatortest" {
+		if p != "internal/lake/emulator" && p != "internal/lake/emulator/emulatortest" && p != "internal/checker" {
 			engine = append(engine, p)
 		}
 	}
 	l["internal/engine"] = engine
 	program := []string{"internal/engine"}
 	for p := range l {
-		if p != "internal/lake/emulator/emulatortest" {
+		if p != "internal/lake/emulator/emulatortest" && p != "internal/checker" {
 			program = append(program, p)
 		}
 	}

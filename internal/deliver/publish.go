@@ -9,6 +9,7 @@ import (
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/lake"
+	"github.com/lakeward/lakeward/internal/proof"
 )
 
 // Publish rolls a committed run forward: its files get their final names, then its manifest appears
@@ -22,6 +23,11 @@ func (l *Lake) Publish(ctx context.Context, r *lakeward.Run, rec *Record) ([]lak
 	}
 	if err := l.makeFolders(ctx, rec); err != nil {
 		return nil, err
+	}
+	if proof.Planted(proof.ManifestFirst) && rec.Manifest != nil {
+		if err := l.manifest(ctx, r, rec); err != nil {
+			return nil, err
+		}
 	}
 	acknowledged := map[int]lakeward.FileState{}
 	known, err := l.Journal.Files(ctx, r)
@@ -73,6 +79,19 @@ func (l *Lake) makeFolders(ctx context.Context, rec *Record) error {
 		}
 		done[dir] = true
 		if err := l.Client.MakeFolder(ctx, dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publishEarly is a planted mistake: the files get their final names before the commit.
+func (l *Lake) publishEarly(ctx context.Context, r *lakeward.Run, rec *Record) error {
+	if err := l.makeFolders(ctx, rec); err != nil {
+		return err
+	}
+	for _, f := range rec.Files {
+		if _, err := l.place(ctx, r, f); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/lakeward/lakeward/internal/compress"
 	"github.com/lakeward/lakeward/internal/deliver"
 	"github.com/lakeward/lakeward/internal/encode"
+	"github.com/lakeward/lakeward/internal/proof"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -21,6 +22,11 @@ func (e *Engine) export(ctx context.Context, r *lakeward.Run) error {
 	d, err := e.delivery(ctx, r)
 	if err != nil {
 		return err
+	}
+	if proof.Planted(proof.CleanByAge) {
+		if err := d.Clean(ctx, r); err != nil {
+			return err
+		}
 	}
 	// The slot is read before any work: it may hold the truth that the database does not know (DLV-81).
 	rec, err := d.Slot(ctx, r.DataflowID, r.ID)

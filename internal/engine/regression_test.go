@@ -112,7 +112,7 @@ func TestCommittedRunIsBlockedNotLost(t *testing.T) {
 	}
 	r = d.finish(r.ID)
 	succeeded(t, r)
-	if err := d.check(r, r.Plan.Folder); err != nil {
+	if err := d.check(r); err != nil {
 		t.Error(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/checker"
 	"github.com/lakeward/lakeward/internal/engine"
 	"github.com/lakeward/lakeward/internal/lake/emulator"
 )
@@ -63,7 +64,7 @@ func (d *disturbed) zombie(t *testing.T, kind string, n int) {
 		t.Fatal(err)
 	}
 	r := d.finish(runs[0].ID)
-	before := d.check(r, r.Plan.Folder)
+	before := d.check(r)
 	close(wake)
 	if err := <-done; err != nil {
 		t.Errorf("%s, occurrence %d: the zombie ended with %v", kind, n, err)
@@ -73,13 +74,9 @@ func (d *disturbed) zombie(t *testing.T, kind string, n int) {
 	if after.State != lakeward.Succeeded || after.Counts != r.Counts {
 		t.Errorf("%s, occurrence %d: after the zombie the run is %s, %+v, cause %+v", kind, n, after.State, after.Counts, after.Cause)
 	}
-	for _, err := range []error{before, d.check(after, r.Plan.Folder)} {
-		if err != nil && !isGarbage(err) {
+	for _, err := range []error{before, d.check(after)} {
+		if err != nil && !checker.IsGarbage(err) {
 			t.Errorf("%s, occurrence %d: %v", kind, n, err)
 		}
 	}
 }
-
-// isGarbage accepts staging that a zombie made after the clean-up, or that could not be removed while
-// it held its request.
-func isGarbage(err error) bool { return len(err.Error()) > 6 && err.Error()[:6] == "INV-17" }

@@ -103,6 +103,7 @@ func sink(delay time.Duration) http.Handler {
 			w.Header().Set("Content-Length", sizes[r.URL.Path])
 			mu.Unlock()
 			w.Header().Set("x-ms-resource-type", "file")
+			w.Header().Set("ETag", `"0x1"`)
 		default:
 			w.WriteHeader(http.StatusCreated)
 		}
@@ -110,7 +111,7 @@ func sink(delay time.Duration) http.Handler {
 }
 
 // startSink starts a sink process and returns how to reach it.
-func startSink(b *testing.B, delay time.Duration) lake.Endpoint {
+func startSink(b testing.TB, delay time.Duration) lake.Endpoint {
 	b.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestSinkProcess$")
 	cmd.Env = append(os.Environ(), sinkVariable+"="+delay.String())
@@ -217,10 +218,14 @@ func BenchmarkLocalLake(b *testing.B) {
 	}
 }
 
-func benchLakeward(b *testing.B, e lake.Endpoint, data []byte) {
+func sinkConfig(e lake.Endpoint) lake.Config {
 	loc := lakeward.Location{Container: "exports", Account: sinkAccount, Suffix: lakeward.EmulatorSuffix}
-	c, err := lake.New(lake.Config{Location: loc, Tenant: "11111111-2222-3333-4444-555555555555", ClientID: "11111111-2222-3333-4444-555555555556",
-		Keys: []lakeward.Secret{lakeward.NewSecret("bench")}, Endpoints: map[string]lake.Endpoint{loc.Host(): e, loc.Authority(): e}})
+	return lake.Config{Location: loc, Tenant: "11111111-2222-3333-4444-555555555555", ClientID: "11111111-2222-3333-4444-555555555556",
+		Keys: []lakeward.Secret{lakeward.NewSecret("bench")}, Endpoints: map[string]lake.Endpoint{loc.Host(): e, loc.Authority(): e}}
+}
+
+func benchLakeward(b *testing.B, e lake.Endpoint, data []byte) {
+	c, err := lake.New(sinkConfig(e))
 	if err != nil {
 		b.Fatal(err)
 	}

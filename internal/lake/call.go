@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/proof"
 )
 
 // call is one request, as often as it has to be sent.
@@ -18,6 +19,7 @@ type call struct {
 	op     string
 	method string
 	path   string // in the container; "" is the container itself
+	who    caller
 	query  url.Values
 	header http.Header
 	body   []byte
@@ -26,6 +28,17 @@ type call struct {
 	also   int                     // another one
 	check  func(http.Header) error // finds damaged answers
 	stream bool                    // the caller reads and closes the body
+}
+
+// caller says who calls whom, for the texts of errors.
+type caller struct{ tenant, object, account, container string }
+
+func (c *Client) caller() caller {
+	who := caller{tenant: c.tenant, object: "<object id of the application>", account: c.location.Account, container: c.location.Container}
+	if oid := c.tokens.claims().Oid; lakeward.IsID(oid) {
+		who.object = oid
+	}
+	return who
 }
 
 // do sends a call until it is answered: refusals of load and dead connections are repeated, an unclear
@@ -42,6 +55,7 @@ func (c *Client) do(ctx context.Context, k call) (*http.Response, error) {
 		if err == nil && (res.StatusCode == k.want || k.also != 0 && res.StatusCode == k.also) {
 			return res, nil
 		}
+		k.who = c.caller()
 		failure := classify(k, res, err)
 		discard(res)
 		if ctx.Err() != nil {
@@ -91,7 +105,9 @@ func (c *Client) try(ctx context.Context, k call, key int) (*http.Response, erro
 		cancel()
 		return nil, err
 	}
+	proof.Point()
 	res, err := c.http.Do(req)
+	proof.Point()
 	if err != nil {
 		cancel()
 		return nil, err

@@ -110,11 +110,17 @@ func failure(kind lakeward.Kind, code, format string, args ...any) *lakeward.Err
 func answer(k call, res *http.Response, code string) *lakeward.Error {
 	switch code {
 	case "InvalidAuthenticationInfo":
-		return failure(lakeward.Denied, "CONN-2108", "the storage account does not accept tokens of this tenant%s; enter the tenant of the account", accountTenant(res))
+		if e := clockAnswer(res); e != nil {
+			return e
+		}
+		return failure(lakeward.Denied, "CONN-2108", "the storage account does not accept tokens of tenant %s%s; enter the tenant of the account", lakeward.Quote(k.who.tenant), accountTenant(res))
 	case "AuthenticationFailed":
-		return signatureAnswer(res)
+		if e := clockAnswer(res); e != nil {
+			return e
+		}
+		return failure(lakeward.Denied, "CONN-2105", "the storage account does not accept the key; copy key1 or key2 of this account, and see that access by keys is not switched off")
 	case "AuthorizationPermissionMismatch":
-		return failure(lakeward.Denied, "CONN-2110", "the application has no data role here; assign it with: az role assignment create --role \"Storage Blob Data Contributor\" --assignee-object-id <object id of the application> --scope <account>/blobServices/default/containers/<container>; it may take 10 minutes to work, and Owner or Contributor of the subscription gives no data access")
+		return failure(lakeward.Denied, "CONN-2110", "the application has no data role here; assign it with: az role assignment create --role \"Storage Blob Data Contributor\" --assignee-object-id %s --scope <resource id of %s>/blobServices/default/containers/%s; it may take 10 minutes to work, and Owner or Contributor of the subscription gives no data access", k.who.object, k.who.account, k.who.container)
 	case "AuthorizationFailure":
 		return failure(lakeward.Denied, "CONN-2111", "a network rule of the storage account refuses this machine; it is no question of roles: allow this network or use a private endpoint")
 	case "FilesystemNotFound", "ContainerNotFound":
@@ -135,12 +141,12 @@ func answer(k call, res *http.Response, code string) *lakeward.Error {
 	return statusAnswer(k, res, code)
 }
 
-// signatureAnswer maps a refused signature: of the clock if it is off, else of the key (ERR-21).
-func signatureAnswer(res *http.Response) *lakeward.Error {
+// clockAnswer explains a refused token or signature by clocks that differ, if they do (ERR-21).
+func clockAnswer(res *http.Response) *lakeward.Error {
 	if t, err := http.ParseTime(res.Header.Get("Date")); err == nil && time.Until(t).Abs() > maxSkew {
-		return failure(lakeward.Denied, "CONN-2013", "the clock of this machine differs from the storage's by %s; set it", time.Until(t).Abs().Truncate(time.Second))
+		return failure(lakeward.Denied, "CONN-2013", "the clock of this machine differs from the storage's by %s; set it", time.Until(t).Abs().Round(time.Minute))
 	}
-	return failure(lakeward.Denied, "CONN-2105", "the storage account does not accept the key; copy key1 or key2 of this account, and see that access by keys is not switched off")
+	return nil
 }
 
 func statusAnswer(k call, res *http.Response, code string) *lakeward.Error {

@@ -49,6 +49,7 @@ type Client struct {
 	tokens   *tokens
 	signer   *signer // instead of tokens, for an account key
 	signIn   lakeward.SignIn
+	tenant   string
 	agent    string
 	retry    Retry
 	limit    *limiter
@@ -64,7 +65,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	hc := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	c := &Client{location: cfg.Location, http: hc, agent: "lakeward/" + cfg.Version, retry: cfg.Retry.withDefaults(), limit: newLimiter(maxInFlight), block: cmp.Or(cfg.Block, firstBlock)}
-	c.signIn, c.tokens = cfg.SignIn, newTokens(cfg, hc)
+	c.signIn, c.tenant, c.tokens = cfg.SignIn, cfg.Tenant, newTokens(cfg, hc)
 	if cfg.SignIn == lakeward.AccountKey {
 		c.signer = &signer{account: cfg.Location.Account}
 		for _, k := range cfg.Keys {

@@ -2,11 +2,14 @@ package lake
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -163,6 +166,28 @@ func (t *tokens) ask(ctx context.Context) (azcore.AccessToken, error) {
 		return token, stray
 	}
 	return token, err
+}
+
+// claims are what the token in use says of itself; only shown, never believed.
+type claims struct {
+	Tid, Oid, Appid string
+	Exp             int64
+}
+
+func (t *tokens) claims() claims {
+	var out claims
+	select {
+	case <-t.turn:
+	default:
+		return out // somebody is asking for a token
+	}
+	defer func() { t.turn <- struct{}{} }()
+	if parts := strings.Split(t.current.Token, "."); len(parts) == 3 {
+		if b, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil {
+			_ = json.Unmarshal(b, &out)
+		}
+	}
+	return out
 }
 
 // drop forgets the token, and with its credential the library's copy of it.

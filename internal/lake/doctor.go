@@ -3,8 +3,6 @@ package lake
 import (
 	"context"
 	"crypto/tls"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -178,19 +176,10 @@ func (d *doctor) token(ctx context.Context) (string, error) {
 	if d.client.signer != nil {
 		return "not needed; " + lakeward.AccountKeyWarning, nil
 	}
-	token, err := d.client.tokens.get(ctx)
-	if err != nil {
+	if _, err := d.client.tokens.get(ctx); err != nil {
 		return "", classifyToken(&tokenError{err, d.client.location.Authority(), d.client.signIn})
 	}
-	var claims struct {
-		Tid, Oid, Appid string
-		Exp             int64
-	}
-	if parts := strings.Split(token, "."); len(parts) == 3 {
-		if b, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil {
-			_ = json.Unmarshal(b, &claims) // only shown
-		}
-	}
+	claims := d.client.tokens.claims()
 	return fmt.Sprintf("tenant %s, object %s, application %s, valid until %s", lakeward.Quote(claims.Tid), lakeward.Quote(claims.Oid), lakeward.Quote(claims.Appid),
 		time.Unix(claims.Exp, 0).UTC().Format(time.RFC3339)), nil
 }

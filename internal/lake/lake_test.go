@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -193,62 +192,6 @@ func TestLakeSurvivesARestart(t *testing.T) {
 	}
 	if err := c.Flush(ctx, "open", 5, ""); err != nil {
 		t.Errorf("what was appended before the restart cannot be flushed: %v", err)
-	}
-}
-
-// What goes wrong and what the user is told: rows of adls.md 8.
-func TestErrorTexts(t *testing.T) {
-	for _, test := range []struct {
-		name string
-		with func(*lake.Config, *emulator.Server)
-		kind lakeward.Kind
-		code string
-		run  string
-		text string
-	}{
-		{"ERR-01 unknown tenant", func(c *lake.Config, _ *emulator.Server) { c.Tenant = lakeward.NewID() }, lakeward.Denied, "CONN-2101", lakeward.FailAuth, "tenant"},
-		{"ERR-02 unknown application", func(c *lake.Config, _ *emulator.Server) { c.ClientID = lakeward.NewID() }, lakeward.Denied, "CONN-2104", lakeward.FailAuth, "not the object id"},
-		{"ERR-03 wrong key", func(c *lake.Config, _ *emulator.Server) { c.Keys = []lakeward.Secret{lakeward.NewSecret("wrong")} }, lakeward.Denied, "CONN-2105", lakeward.FailAuth, "secret value"},
-		{"ERR-04 expired key", func(_ *lake.Config, s *emulator.Server) { s.ExpireSecret(true) }, lakeward.Denied, "CONN-2106", lakeward.FailAuth, "expired"},
-		{"ERR-07 no role", func(_ *lake.Config, s *emulator.Server) { s.SetRole("local", "exports", "none") }, lakeward.Denied, "CONN-2110", lakeward.FailForbidden, "Storage Blob Data Contributor"},
-		{"ERR-08 firewall", func(_ *lake.Config, s *emulator.Server) { s.SetRole("local", "exports", "firewall") }, lakeward.Denied, "CONN-2111", lakeward.FailForbidden, "network rule"},
-		{"ERR-09 no container", func(c *lake.Config, _ *emulator.Server) { c.Location.Container = "nowhere" }, lakeward.NotFound, "CONN-2010", lakeward.FailNotFound, "no such container"},
-		{"ERR-10 no host", func(c *lake.Config, _ *emulator.Server) {
-			c.Location.Account = "nosuchaccount"
-			delete(c.Endpoints, c.Location.Host())
-		}, lakeward.NotFound, "CONN-2001", lakeward.FailNotFound, "DNS"},
-		{"ERR-12 certificate", func(c *lake.Config, _ *emulator.Server) {
-			e := c.Endpoints[c.Location.Host()]
-			e.CA = nil
-			c.Endpoints[c.Location.Host()] = e
-		}, lakeward.Denied, "CONN-2006", lakeward.FailNetwork, "Lakeward local lake CA"},
-		{"ERR-19 throttled", func(_ *lake.Config, s *emulator.Server) {
-			s.Arm(emulator.Fault{Op: "fs-head", Do: emulator.Status, Code: 503})
-		}, lakeward.Unavailable, lakeward.FailThrottled, lakeward.FailThrottled, "busy"},
-		{"server error", func(_ *lake.Config, s *emulator.Server) {
-			s.Arm(emulator.Fault{Op: "fs-head", Do: emulator.Status, Code: 500})
-		}, lakeward.Unavailable, lakeward.FailNetwork, lakeward.FailNetwork, "failed to answer"},
-		{"ERR-13 redirect", func(_ *lake.Config, s *emulator.Server) {
-			s.Arm(emulator.Fault{Op: "fs-head", Do: emulator.Status, Code: 307})
-		}, lakeward.Denied, "CONN-2005", lakeward.FailNetwork, "redirect"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			s := emulatortest.Start(t, emulator.Options{})
-			cfg := config(s)
-			test.with(&cfg, s)
-			_, err := client(t, cfg).Filesystem(t.Context())
-			e, ok := errors.AsType[*lakeward.Error](err)
-			if !ok || e.Kind != test.kind || e.Code != test.code || !strings.Contains(e.Msg, test.text) {
-				t.Errorf("Filesystem: %v, want kind %s, code %s, text %q", err, test.kind, test.code, test.text)
-			}
-			if got := lake.RunCode(err); got != test.run {
-				t.Errorf("RunCode = %s, want %s", got, test.run)
-			}
-			if strings.Contains(err.Error(), "wrong") && test.code != "CONN-2105" {
-				t.Errorf("the error holds the key: %v", err)
-			}
-		})
 	}
 }
 

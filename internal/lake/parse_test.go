@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lakeward/lakeward"
 )
 
 // DLV-72, CASE-11: Retry-After in seconds or as a date, at most 300 s; garbage is no header.
@@ -83,4 +85,27 @@ func FuzzProperties(f *testing.F) {
 			t.Errorf("%q becomes %v, then %v, %v", header, p, again, err)
 		}
 	})
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	now := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, v := range []string{"", "0", "5", "86400", "soon", "-1", now.Add(time.Minute).Format(http.TimeFormat)} {
+		f.Add(v)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		if d := parseRetryAfter(value, now); d < 0 || d > maxRetryAfter {
+			t.Errorf("parseRetryAfter(%q) = %s", value, d)
+		}
+	})
+}
+
+// ERR-11: an address that may not be dialled is told, with what the operator can do.
+func TestForbiddenAddressText(t *testing.T) {
+	_, err := dialer{}.dial(t.Context(), "tcp", "127.0.0.1:1")
+	if dialFailure(err) != dialFatal {
+		t.Fatalf("dial: %v", err)
+	}
+	if e := classifyTransport(err); e.Code != "CONN-2002" || e.Kind != lakeward.Denied || !strings.Contains(e.Msg, "network.allowPrivate") || RunCode(e) != lakeward.FailNetwork {
+		t.Errorf("%v", e)
+	}
 }

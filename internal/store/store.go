@@ -21,6 +21,7 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/proof"
 )
 
 //go:embed migrations/*.sql
@@ -118,9 +119,11 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	if err := fn(tx); err != nil {
 		return errors.Join(err, ignoreDone(tx.Rollback()))
 	}
+	proof.Point()
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	proof.Point()
 	return nil
 }
 

@@ -43,6 +43,8 @@ type accountConf struct {
 	Name string `json:"name"`
 	Key  string `json:"key"`
 	Flat bool   `json:"flat,omitempty"`
+	// Tenant is the account's, if it is not that of the lake.
+	Tenant string `json:"tenant,omitempty"`
 	// Service are the settings of the blob service, in XML; "" for the usual ones.
 	Service string `json:"service,omitempty"`
 }

@@ -75,9 +75,9 @@ func (x rule) problem() string {
 		if x.Bytes <= 0 {
 			return "bytes, the speed in bytes per second, must be positive"
 		}
-	case DropBefore, DropAfter, FlipBit, CutAnswer, GarbageAnswer, ResetAt:
+	case DropBefore, DropAfter, FlipBit, CutAnswer, GarbageAnswer, ResetAt, Lie:
 	default:
-		return "effect must be one of status, status-after, drop-before, drop-after, hang, delay, reset-at, throttle, flip-bit, cut-answer, garbage-answer"
+		return "effect must be one of status, status-after, drop-before, drop-after, hang, delay, reset-at, throttle, flip-bit, cut-answer, garbage-answer, lie"
 	}
 	return ""
 }

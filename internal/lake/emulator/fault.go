@@ -40,6 +40,7 @@ const (
 	FlipBit       Effect = "flip-bit"       // damages one bit of the request's body
 	CutAnswer     Effect = "cut-answer"     // sends half of the answer's headers' body, then cuts
 	GarbageAnswer Effect = "garbage-answer" // does it, then answers something else
+	Lie           Effect = "lie"            // answers that it was done, and does nothing
 	ResetAt       Effect = "reset-at"       // reads Bytes of the request's body, then cuts the connection; nothing happened
 	Throttle      Effect = "throttle"       // lets the request's body and the answer pass at Bytes per second
 )
@@ -130,6 +131,10 @@ func (t *faultTable) around(w http.ResponseWriter, r *http.Request, e *Entry, se
 	case Delayed:
 		wait(r, f.Delay)
 		serve(rec, r)
+	case Lie:
+		_, _ = io.Copy(io.Discard, r.Body)
+		rec.Header().Set("ETag", `"0x8FFFFFFFFFFFFFF"`)
+		rec.WriteHeader(done(e.Op))
 	case ResetAt:
 		_, _ = io.CopyN(io.Discard, r.Body, int64(f.Bytes))
 		panic(http.ErrAbortHandler)
@@ -165,6 +170,17 @@ func (f *Fault) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("x-ms-request-id", "fault")
 	w.WriteHeader(f.Code)
 	_, _ = w.Write(a.body)
+}
+
+// done is the status that says that an operation was done.
+func done(op string) int {
+	switch op {
+	case "append":
+		return http.StatusAccepted
+	case "create", "create-dir", "rename":
+		return http.StatusCreated
+	}
+	return http.StatusOK
 }
 
 // cut sends the headers of an answer that promises more than it holds.

@@ -147,6 +147,7 @@ func (s *Server) serveStorage(w http.ResponseWriter, r *http.Request, q *request
 		h[k] = v
 	}
 	h.Set("x-ms-request-id", q.id)
+	h.Set("Date", s.now().UTC().Format(http.TimeFormat))
 	h.Set("Server", "Windows-Azure-HDFS/1.0 Microsoft-HTTPAPI/2.0")
 	if q.blob {
 		h.Set("Server", "Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0")
@@ -250,9 +251,13 @@ func (s *Server) authorize(q *request) *apiError {
 	if token == "" {
 		return refuse("AuthenticationFailed")
 	}
-	c, err := s.tokens.verify(token, s.tenant(), time.Now())
+	tenant := s.tenant()
+	if own := s.account(q.account).Tenant; own != "" {
+		tenant = own
+	}
+	c, err := s.tokens.verify(token, tenant, s.now())
 	if err != nil {
-		challenge := "Bearer authorization_uri=https://" + lakeward.Clouds()[0].Authority + "/" + s.tenant() + "/oauth2/authorize resource_id=" + resource
+		challenge := "Bearer authorization_uri=https://" + lakeward.Clouds()[0].Authority + "/" + tenant + "/oauth2/authorize resource_id=" + resource
 		return &apiError{code: "InvalidAuthenticationInfo", header: http.Header{"Www-Authenticate": {challenge}}}
 	}
 	switch s.role(c.App, q) {

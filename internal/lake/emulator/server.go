@@ -55,7 +55,9 @@ type Server struct {
 	conf        *config
 	containers  map[string]*container // by account/container
 	certificate *tls.Certificate
-	renew       time.Time // when the certificate is signed anew
+	ahead       time.Duration // of the machine's clock
+	refused     int           // number with which every sign-in fails
+	renew       time.Time     // when the certificate is signed anew
 }
 
 // Start opens the lake in dir, makes it if it is not there, and serves it until Close. A new lake has
@@ -292,6 +294,33 @@ func (s *Server) SetRole(account, container, role string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conf.Clients[0].Roles[account+"/"+container] = role
+}
+
+// SetClock lets the lake's clock differ from the machine's.
+func (s *Server) SetClock(ahead time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ahead = ahead
+}
+
+func (s *Server) now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Add(s.ahead)
+}
+
+// SetAccountTenant makes an account belong to another tenant than the one that the lake's clients sign in to.
+func (s *Server) SetAccountTenant(account, tenant string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conf.account(account).Tenant = tenant
+}
+
+// RefuseSignIn lets every sign-in fail with a number of Entra ID; 0 ends it.
+func (s *Server) RefuseSignIn(number int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = number
 }
 
 // ExpireSecret makes the first client's secret expired, or valid again.

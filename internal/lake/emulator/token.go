@@ -182,6 +182,9 @@ func (s *Server) signIn(form url.Values) (client, *entraFailure) {
 		return client{}, &entraFailure{400, "unauthorized_client", 700016, "The application was not found in the directory."}
 	}
 	c := s.conf.Clients[i]
+	if s.refused != 0 {
+		return client{}, &entraFailure{400, "invalid_grant", s.refused, "The sign-in is refused by a rule of the tenant."}
+	}
 	if form.Has("client_assertion") {
 		if !trusted(c.Keys, form.Get("client_assertion"), time.Now()) {
 			return client{}, &entraFailure{401, "invalid_client", 700027, "The certificate with identifier used to sign the client assertion is not registered on application."}
