@@ -89,7 +89,7 @@ func (l *Lake) Slot(ctx context.Context, flow lakeward.DataflowID, run lakeward.
 }
 
 func (l *Lake) readAll(ctx context.Context, p string) ([]byte, lake.Object, error) {
-	r, o, err := l.Client.Read(ctx, p, 0)
+	r, o, err := l.Client.Read(ctx, p, 0, -1)
 	if err != nil {
 		return nil, o, err
 	}

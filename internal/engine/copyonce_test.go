@@ -157,3 +157,52 @@ func TestConnectionTestFindsTheMode(t *testing.T) {
 		t.Errorf("the probe is left: %v %v", left, root)
 	}
 }
+
+// The checker finds what somebody changed in a delivery: it can fail, and says which invariant.
+func TestCheckerFindsChanges(t *testing.T) {
+	d := newDisturbed(t, "local")
+	r := d.finish(must[[]lakeward.Run](t)(d.RunDataflow(t.Context(), sandbox, string(d.target().ID), nil))[0].ID)
+	succeeded(t, r)
+	if err := d.check(r); err != nil {
+		t.Fatal(err)
+	}
+	first, manifest := d.path(r.Files[0].Path), d.path(r.Manifest)
+	slots, _ := filepath.Glob(filepath.Join(d.path(r.Plan.Folder), "_lakeward", "*", "slots", "*", "*.slot"))
+	for _, test := range []struct {
+		name, path string
+		change     func([]byte) []byte
+		want       string
+	}{
+		{"a flipped bit", first, func(b []byte) []byte { b[len(b)/2] ^= 1; return b }, "INV-06"},
+		{"a row less", first, func(b []byte) []byte { return b[:strings.LastIndex(strings.TrimSpace(string(b)), "\n")+1] }, "INV-06"},
+		{"a missing file", first, nil, "INV-02"},
+		{"a foreign file", d.path(r.Plan.Folder + "/foreign.csv"), func([]byte) []byte { return []byte("x") }, "INV-03"},
+		{"another manifest", manifest, func([]byte) []byte { return []byte("{}") }, "INV-14"},
+		{"another count in the record", slots[0], func(b []byte) []byte {
+			return []byte(strings.Replace(string(b), `"received":90`, `"received":91`, 1))
+		}, "INV-02"},
+		{"no slot record", slots[0], nil, "INV-01"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			before, rerr := os.ReadFile(test.path)
+			if test.change == nil {
+				if err := os.Remove(test.path); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				write(t, test.path, test.change(append([]byte{}, before...)))
+			}
+			if err := d.check(r); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v, want %s", err, test.want)
+			}
+			if rerr == nil {
+				write(t, test.path, before)
+			} else if err := os.Remove(test.path); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.check(r); err != nil {
+				t.Fatalf("after repair: %v", err)
+			}
+		})
+	}
+}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/engine"
+	"github.com/lakeward/lakeward/internal/lake"
 	"github.com/lakeward/lakeward/internal/lake/emulator"
 	"github.com/lakeward/lakeward/internal/lake/emulator/emulatortest"
 )
@@ -104,6 +105,51 @@ func TestRightsOnOneFolderOnly(t *testing.T) {
 	r := w.export(flow)
 	succeeded(t, r)
 	if v := must[lakeward.Verification](t)(w.VerifyRun(t.Context(), sandbox, string(r.ID))); !v.OK() {
+		t.Errorf("verify: %+v", v.Problems)
+	}
+}
+
+// ADL-91: access control lists alone are enough, without any role: x on every folder above, rwx on the folder.
+func TestListsAloneAreEnough(t *testing.T) {
+	s := emulatortest.Start(t, emulator.Options{NoSync: true})
+	w := newWorld(t, s)
+	ctx := t.Context()
+	at := lake.Endpoint{Address: s.Address(), CA: s.CA()}
+	admin := must[*lake.Client](t)(lake.New(lake.Config{Location: s.Location(), SignIn: lakeward.AccountKey, Keys: []lakeward.Secret{lakeward.NewSecret(s.Endpoints().Accounts[0].Key)},
+		Endpoints: map[string]lake.Endpoint{s.Location().Host(): at}}))
+	defer admin.Close()
+	if err := admin.MakeFolder(ctx, "team/in"); err != nil {
+		t.Fatal(err)
+	}
+	grant := func(p, rights string) {
+		t.Helper()
+		if err := admin.SetAccess(ctx, p, lake.Access{ACL: "user::rwx,user:" + s.ObjectID() + ":" + rights + ",group::r-x,other::---"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.SetRole("local", "exports", "none")
+	grant("", "--x")
+	grant("team", "--x")
+	a, checks, err := w.CreateAccount(ctx, emulatortest.Account(s), false)
+	if err != nil || !strings.Contains(checks[len(checks)-1].Detail, "folder not yet tested") {
+		t.Fatalf("CreateAccount: %v, %+v", err, checks)
+	}
+	dest := lakeward.Destination{Sandbox: sandbox, Name: "team", Folder: "team/in", Manifest: true, FileType: lakeward.CSV, Compression: lakeward.Gzip, CSV: lakeward.DefaultCSV()}
+	_, err = w.CreateDestination(ctx, dest, string(a.ID), false)
+	if lakeward.CodeOf(err) != "CONN-2110" || !strings.Contains(err.Error(), "give the application wx on the folder") {
+		t.Errorf("before the folder is open: %v", err)
+	}
+	grant("team/in", "rwx")
+	if d := must[lakeward.Destination](t)(w.CreateDestination(ctx, dest, string(a.ID), false)); d.Mode != lakeward.ByRename {
+		t.Errorf("mode %q", d.Mode)
+	}
+	w.people("1,a@x.org,,Ann,30")
+	w.audience("all", "age >= 0")
+	flow := must[lakeward.Dataflow](t)(w.CreateDataflow(ctx, lakeward.Dataflow{Name: "f", Sandbox: sandbox, Mapping: []lakeward.Mapping{named("name", "name")},
+		Items: []lakeward.DataflowItem{{AudienceID: "all", Schedule: daily()}}}, "team"))
+	r := w.export(flow)
+	succeeded(t, r)
+	if v := must[lakeward.Verification](t)(w.VerifyRun(ctx, sandbox, string(r.ID))); !v.OK() {
 		t.Errorf("verify: %+v", v.Problems)
 	}
 }

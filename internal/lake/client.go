@@ -10,7 +10,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -147,14 +146,15 @@ func (c *Client) Replace(ctx context.Context, path string, properties map[string
 func (c *Client) MakeFolder(ctx context.Context, path string) error {
 	_, err := c.do(ctx, call{op: "create folder", method: http.MethodPut, path: path, query: url.Values{"resource": {"directory"}},
 		header: http.Header{"If-None-Match": {"*"}}, repeat: true, want: http.StatusCreated})
-	if !Taken(err) {
+	if !Taken(err) && !CodeIs(err, "AuthorizationPermissionMismatch") {
 		return err
 	}
-	o, serr := c.Status(ctx, path) // a file may be in the way
+	// A file may be in the way; and who has rights in a folder only may not make what is there already.
+	o, serr := c.Status(ctx, path)
 	if serr == nil && o.IsDir {
 		return nil
 	}
-	return errors.Join(err, serr)
+	return err
 }
 
 // Append sends bytes to a position of a file; they become part of it by Flush (ADL-44, DLV-70e).

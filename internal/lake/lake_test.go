@@ -78,13 +78,22 @@ func TestFileLife(t *testing.T) {
 			if err := c.Rename(ctx, test.path, to, lake.RenameCondition{SourceETag: o.ETag}); err != nil {
 				t.Fatal(err)
 			}
-			r, o2, err := c.Read(ctx, to, 0)
+			r, o2, err := c.Read(ctx, to, 0, -1)
 			if err != nil || o2.ETag != o.ETag {
 				t.Fatalf("Read: %+v, %v; the etag must survive a rename", o2, err)
 			}
 			got, err := io.ReadAll(r)
 			if err != nil || !bytes.Equal(got, test.data) || r.Close() != nil {
 				t.Fatalf("read back %d bytes, %v", len(got), err)
+			}
+			if len(test.data) > 600 {
+				r, o3, err := c.Read(ctx, to, 500, 100)
+				if err != nil || o3.Size != int64(len(test.data)) {
+					t.Fatalf("a range: %+v, %v", o3, err)
+				}
+				if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, test.data[500:600]) || r.Close() != nil {
+					t.Fatalf("a range of %d bytes, %v", len(got), err)
+				}
 			}
 			onDisk, err := os.ReadFile(filepath.Join(s.Dir(), "local", "exports", filepath.FromSlash(to)))
 			if err != nil || !bytes.Equal(onDisk, test.data) {

@@ -15,53 +15,75 @@ import (
 	"github.com/lakeward/lakeward"
 )
 
-// Read opens a file from an offset to its end (ADL-47). A stream that breaks is opened again where it
-// broke, as long as the file is the same. The caller closes it.
-func (c *Client) Read(ctx context.Context, path string, offset int64) (io.ReadCloser, Object, error) {
-	r := &reader{client: c, ctx: ctx, path: path, at: offset, retry: c.retry.begin()}
+// Read opens length bytes of a file from an offset, to its end for a negative length (ADL-47). A stream that
+// breaks is opened again where it broke, as long as the file is the same. The object tells the size of the
+// whole file. The caller closes the stream.
+func (c *Client) Read(ctx context.Context, path string, offset, length int64) (io.ReadCloser, Object, error) {
+	r := &reader{client: c, ctx: ctx, path: path, at: offset, end: -1, retry: c.retry.begin()}
+	if length >= 0 {
+		r.end = offset + length
+	}
 	if err := r.open(); err != nil {
 		return nil, Object{}, err
+	}
+	if r.end < 0 || r.end > r.object.Size {
+		r.end = r.object.Size
 	}
 	return r, r.object, nil
 }
 
 type reader struct {
-	client *Client
-	ctx    context.Context
-	path   string
-	at     int64
-	object Object
-	body   io.ReadCloser
-	retry  *backoff
+	client  *Client
+	ctx     context.Context
+	path    string
+	at, end int64 // end is -1 until the size is known
+	object  Object
+	body    io.ReadCloser
+	retry   *backoff
 }
 
 func (r *reader) open() error {
 	h := http.Header{}
-	if r.at > 0 {
-		h.Set("Range", "bytes="+strconv.FormatInt(r.at, 10)+"-")
+	k := call{op: "read", method: http.MethodGet, path: r.path, header: h, repeat: true, want: http.StatusOK, stream: true}
+	if r.at > 0 || r.end >= 0 {
+		k.want = http.StatusPartialContent
+		text := "bytes=" + strconv.FormatInt(r.at, 10) + "-"
+		if r.end >= 0 {
+			text += strconv.FormatInt(r.end-1, 10)
+		}
+		h.Set("Range", text)
 	}
 	if r.object.ETag != "" {
 		h.Set("If-Match", quoteETag(r.object.ETag))
-	}
-	k := call{op: "read", method: http.MethodGet, path: r.path, header: h, repeat: true, want: http.StatusOK, stream: true}
-	if r.at > 0 {
-		k.want = http.StatusPartialContent
 	}
 	res, err := r.client.do(r.ctx, k)
 	if err != nil {
 		return err
 	}
 	o, err := objectOf(r.path, res.Header)
+	if err == nil && res.StatusCode == http.StatusPartialContent {
+		o.Size, err = wholeSize(res.Header.Get("Content-Range"), r.at)
+	}
 	if err != nil {
 		_ = res.Body.Close()
 		return failure(lakeward.Unavailable, "CONN-2103", "unexpected answer from the storage")
 	}
 	if r.object.ETag == "" {
-		o.Size += r.at
 		r.object = o
 	}
 	r.body = res.Body
 	return nil
+}
+
+// wholeSize reads the size of the file out of "bytes 5-9/100", which must begin at the offset that was asked for.
+func wholeSize(header string, at int64) (int64, error) {
+	span, total, ok := strings.Cut(strings.TrimPrefix(header, "bytes "), "/")
+	first, _, dash := strings.Cut(span, "-")
+	n, err := strconv.ParseInt(total, 10, 64)
+	if !ok || !dash || err != nil || n < 0 || first != strconv.FormatInt(at, 10) {
+		return 0, fmt.Errorf("unusable Content-Range")
+	}
+	return n, nil
 }
 
 func (r *reader) Read(p []byte) (int, error) {
@@ -71,12 +93,12 @@ func (r *reader) Read(p []byte) (int, error) {
 		r.retry = r.client.retry.begin() // progress is never cut
 	}
 	if err == nil || n > 0 || r.ctx.Err() != nil {
-		if err == io.EOF && r.at >= r.object.Size || err == nil || r.ctx.Err() != nil {
+		if err == io.EOF && r.at >= r.end || err == nil || r.ctx.Err() != nil {
 			return n, err
 		}
 		return n, nil // the next call finds the end or opens again
 	}
-	if r.at >= r.object.Size {
+	if r.at >= r.end {
 		return 0, io.EOF
 	}
 	_ = r.body.Close()

@@ -110,7 +110,7 @@ func (v *verification) file(f lakeward.File) error {
 	if o.Size != f.Bytes {
 		v.problem(f.Path, "the file has %d bytes, the slot record says %d", o.Size, f.Bytes)
 	}
-	body, _, err := v.lake.Client.Read(v.ctx, f.Path, 0)
+	body, _, err := v.lake.Client.Read(v.ctx, f.Path, 0, -1)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (v *verification) manifest(rec *deliver.Record) error {
 		return nil
 	}
 	v.out.Manifest = *rec.Manifest
-	body, _, err := v.lake.Client.Read(v.ctx, *rec.Manifest, 0)
+	body, _, err := v.lake.Client.Read(v.ctx, *rec.Manifest, 0, -1)
 	if lake.Missing(err) {
 		v.problem(*rec.Manifest, "the manifest is missing")
 		return nil

@@ -156,7 +156,7 @@ func parsePermissions(text string) (string, *apiError) {
 // createdPerms are the permissions of a new path: asked for, less the umask, or inherited from the default
 // list of its folder (ADL-43).
 func (c *container) createdPerms(q *request, n *node) *apiError {
-	n.Perms, n.Owner, n.Group = defaultPerms(n.Dir), superuser, superuser
+	n.Perms, n.Owner, n.Group = defaultPerms(n.Dir), owner(q.oid), superuser
 	if parent := c.nodes[path.Dir(q.path)]; parent != nil {
 		n.inherit(parent)
 	}
@@ -307,7 +307,10 @@ func (c *container) setACLRecursive(q *request) (*answer, *apiError) {
 	end := min(start+most, len(names))
 	counts := aclCounts{Failed: []any{}}
 	for _, p := range names[start:end] {
-		n := c.nodes[p]
+		n, err := c.found(p, false)
+		if err != nil {
+			return nil, err
+		}
 		n.change(mode, entries)
 		if n.Dir {
 			counts.Directories++

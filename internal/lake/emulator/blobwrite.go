@@ -84,7 +84,7 @@ func (c *container) commitBlob(q *request, tmp string, n *node) *apiError {
 	if err := old.checkLease(q.Header.Get("x-ms-lease-id"), q.now); err != nil {
 		return err
 	}
-	if err := c.parents(q.path, q.now); err != nil {
+	if err := c.parents(q.path, q.oid, q.now); err != nil {
 		return err
 	}
 	if err := c.createdPerms(q, n); err != nil {

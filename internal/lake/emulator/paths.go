@@ -107,7 +107,7 @@ func (c *container) create(q *request) (*answer, *apiError) {
 	if err := old.checkLease(q.Header.Get("x-ms-lease-id"), q.now); err != nil && proposed == "" {
 		return nil, err
 	}
-	if err := c.parents(q.path, q.now); err != nil {
+	if err := c.parents(q.path, q.oid, q.now); err != nil {
 		return nil, err
 	}
 	n := &node{ID: lakeward.NewID(), Dir: dir, ETag: c.etags.next(), Created: q.now, Modified: q.now,

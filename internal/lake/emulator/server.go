@@ -323,6 +323,13 @@ func (s *Server) RefuseSignIn(number int) {
 	s.refused = number
 }
 
+// ObjectID is the id of the first client in access control lists.
+func (s *Server) ObjectID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conf.Clients[0].ObjectID
+}
+
 // ExpireSecret makes the first client's secret expired, or valid again.
 func (s *Server) ExpireSecret(expired bool) {
 	s.mu.Lock()
@@ -373,7 +380,7 @@ func (s *Server) MakeFolder(account, container, p string) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.parents(path.Join(p, "x"), time.Now().UTC()); err != nil {
+	if err := c.parents(path.Join(p, "x"), "", time.Now().UTC()); err != nil {
 		return err
 	}
 	return nil

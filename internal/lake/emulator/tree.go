@@ -303,8 +303,8 @@ func defaultPerms(dir bool) string {
 	return "rw-r-----"
 }
 
-// parents makes the folders above p; a file among them is a conflict.
-func (c *container) parents(p string, now time.Time) *apiError {
+// parents makes the folders above p for an owner; a file among them is a conflict.
+func (c *container) parents(p, owner string, now time.Time) *apiError {
 	dir := path.Dir(p)
 	if dir == "." {
 		return nil
@@ -315,10 +315,10 @@ func (c *container) parents(p string, now time.Time) *apiError {
 		}
 		return nil
 	}
-	if err := c.parents(dir, now); err != nil {
+	if err := c.parents(dir, owner, now); err != nil {
 		return err
 	}
-	n := &node{ID: lakeward.NewID(), Dir: true, ETag: c.etags.next(), Created: now, Modified: now, Perms: defaultPerms(true)}
+	n := &node{ID: lakeward.NewID(), Dir: true, ETag: c.etags.next(), Created: now, Modified: now, Perms: defaultPerms(true), Owner: owner}
 	if parent := c.nodes[path.Dir(dir)]; parent != nil {
 		n.inherit(parent)
 	}
