@@ -1,6 +1,7 @@
 package lakeward
 
 import (
+	"crypto/rsa"
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
@@ -300,8 +301,9 @@ func checkKeyOf(errs *fieldErrors, how SignIn, pointer, key string) {
 	case ClientSecret:
 		checkKey(errs, pointer, key)
 	case Certificate:
-		if _, err := tls.X509KeyPair([]byte(key), []byte(key)); err != nil || len(key) > maxPEM {
-			errs.add(pointer, "CONN-1304", "the file must hold the certificate and its private key, both in PEM, the key without a password")
+		pair, err := tls.X509KeyPair([]byte(key), []byte(key))
+		if _, isRSA := pair.PrivateKey.(*rsa.PrivateKey); err != nil || !isRSA || len(key) > maxPEM {
+			errs.add(pointer, "CONN-1304", "the file must hold the certificate and its private RSA key, both in PEM, the key without a password")
 		}
 	case AccountKey:
 		if b, err := base64.StdEncoding.DecodeString(key); err != nil || len(b) != accountKeyBytes {

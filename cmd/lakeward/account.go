@@ -25,6 +25,9 @@ func (k *keyFiles) flags(f *pflag.FlagSet) {
 
 // read returns the keys of the files that are named.
 func (k *keyFiles) read(a *app) (first, second lakeward.Secret, err error) {
+	if k.first == "-" && k.second == "-" {
+		return first, second, usage("only one of the keys can come from standard input")
+	}
 	for _, f := range []struct {
 		name string
 		to   *lakeward.Secret
@@ -37,6 +40,9 @@ func (k *keyFiles) read(a *app) (first, second lakeward.Secret, err error) {
 			return first, second, err
 		}
 		*f.to = lakeward.NewSecret(strings.TrimRight(string(b), "\r\n")) // the line's end belongs to the file, not to the key
+		if !f.to.IsSet() {
+			return first, second, usage("the key file %s is empty", f.name)
+		}
 	}
 	return first, second, nil
 }

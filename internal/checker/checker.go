@@ -83,7 +83,9 @@ func (d Delivery) record() (record, error) {
 	if err != nil {
 		return rec, err
 	}
+	domain := ""
 	if len(text) == 0 { // mode copy-once: its properties name a list
+		domain = "lakeward/list/v1\n"
 		props := d.properties(slots[0])
 		if text, err = os.ReadFile(strings.TrimSuffix(slots[0], ".slot") + "-" + props["lwnonce"][:min(8, len(props["lwnonce"]))] + ".list"); err != nil {
 			return rec, fmt.Errorf("INV-02: %w", err)
@@ -98,6 +100,7 @@ func (d Delivery) record() (record, error) {
 		return rec, fmt.Errorf("INV-02: %w", err)
 	}
 	h := hmac.New(sha256.New, d.Key)
+	h.Write([]byte(domain))
 	h.Write(line)
 	if d.Key != nil && seal.MAC != hex.EncodeToString(h.Sum(nil)) {
 		return rec, fmt.Errorf("INV-02: the slot record is not sealed by the dataflow's key")

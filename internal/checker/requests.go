@@ -51,6 +51,8 @@ func Requests(log []emulator.Entry, copyOnce bool) error {
 			err = errors.Join(err, fmt.Errorf("INV-14: the manifest is there before the slot record"))
 		case write && k == "manifest":
 			manifest = true
+		case e.Op == "delete" && k == "final" && committed:
+			err = errors.Join(err, fmt.Errorf("DLV-112: %s was deleted after the commit", e.Path))
 		case e.Op == "delete" && k != "staged" && e.IfMatch == "":
 			err = errors.Join(err, fmt.Errorf("INV-07: %s was deleted", e.Path))
 		case e.Op == "delete" && k == "staged" && !committed:

@@ -37,13 +37,22 @@ func listPath(base string, flow lakeward.DataflowID, run lakeward.RunID, nonce s
 // put writes a file under a name that is visible from its first byte (k2 to k5 without staging). What may be
 // replaced is decided by reading it, and exactly that is replaced.
 func (l *Lake) put(ctx context.Context, r *lakeward.Run, p, what string, write func(io.Writer) error) (lake.Uploaded, string, error) {
+	return l.putUnless(ctx, r, p, what, func(lake.Object) bool { return false }, write)
+}
+
+// putUnless is put, but leaves alone what is complete already.
+func (l *Lake) putUnless(ctx context.Context, r *lakeward.Run, p, what string, complete func(lake.Object) bool, write func(io.Writer) error) (lake.Uploaded, string, error) {
 	failures := 0
 	var last error
 	for range maxTries {
-		old, err := l.replaceable(ctx, r, p)
+		have, err := l.replaceable(ctx, r, p)
 		if err != nil {
 			return lake.Uploaded{}, "", err
 		}
+		if complete(have) {
+			return lake.Uploaded{Size: have.Size}, have.ETag, nil
+		}
+		old := have.ETag
 		etag, err := l.Client.Replace(ctx, p, marker(r, what), old)
 		if lake.Taken(err) || lake.Unclear(err) {
 			last = err
@@ -75,25 +84,26 @@ func (l *Lake) put(ctx context.Context, r *lakeward.Run, p, what string, write f
 	return lake.Uploaded{}, "", fmt.Errorf("write %s: %w", p, last)
 }
 
-// replaceable returns the etag of what lies at a final name, "" for nothing, if this attempt may replace it:
+// replaceable returns what lies at a final name, the zero Object for nothing, if this attempt may replace it:
 // a leftover of this run, or the file of an older run of the same item.
-func (l *Lake) replaceable(ctx context.Context, r *lakeward.Run, p string) (string, error) {
+func (l *Lake) replaceable(ctx context.Context, r *lakeward.Run, p string) (lake.Object, error) {
 	o, err := l.Client.Status(ctx, p)
 	if lake.Missing(err) {
-		return "", nil
+		return lake.Object{}, nil
 	}
 	if err != nil {
-		return "", err
+		return o, err
 	}
 	attempt, aerr := strconv.Atoi(o.Properties["lwattempt"])
 	switch {
 	case o.IsDir || !ours(o, r) || aerr != nil:
-		return "", foreign(p)
-	case o.Properties["lwrun"] == string(r.ID) && attempt > r.Attempt,
-		o.Properties["lwrun"] != string(r.ID) && o.Properties["lworder"] >= order(r):
-		return "", &lakeward.Error{Kind: lakeward.Conflict, Code: lakeward.FailConflict, Msg: fmt.Sprintf("%s was written by a newer run or attempt; nothing was replaced", lakeward.Quote(p))}
+		return o, foreign(p)
+	case o.Properties["lwrun"] == string(r.ID) && attempt > r.Attempt: // this attempt was taken over
+		return o, &lakeward.Error{Kind: lakeward.Conflict, Code: "RUN-1002", Msg: fmt.Sprintf("run %s was taken over by attempt %d", r.ID, attempt)}
+	case o.Properties["lwrun"] != string(r.ID) && o.Properties["lworder"] >= order(r):
+		return o, &lakeward.Error{Kind: lakeward.Conflict, Code: lakeward.FailConflict, Msg: fmt.Sprintf("%s was written by a newer run; nothing was replaced", lakeward.Quote(p))}
 	}
-	return o.ETag, nil
+	return o, nil
 }
 
 // mine reports whether an object is a file of the run, of any attempt.
@@ -111,7 +121,11 @@ func slotMAC(key []byte, props map[string]string) string {
 }
 
 // decideOnce is decide by one create instead of a rename.
-func (l *Lake) decideOnce(ctx context.Context, r *lakeward.Run, rec Record, data []byte) (*Record, error) {
+func (l *Lake) decideOnce(ctx context.Context, r *lakeward.Run, rec Record) (*Record, error) {
+	data, err := rec.encode(l.Key, listDomain)
+	if err != nil {
+		return nil, err
+	}
 	props := marker(r, slotDraft)
 	props[markKind], props[markList], props[markReason] = rec.Kind, noList, rec.Reason
 	if rec.Kind == CommitKind {
@@ -165,14 +179,29 @@ func (l *Lake) listed(ctx context.Context, props map[string]string, flow lakewar
 	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != props[markList] {
 		return nil, errNotAuthentic
 	}
-	return DecodeRecord(data, l.Key, run)
+	rec, err := decodeRecord(data, l.Key, listDomain, run)
+	if err == nil {
+		rec.mode = lakeward.CopyOnce
+	}
+	return rec, err
 }
 
-// publishOnce notes that the files are there, since they were written where they belong, and writes the manifest.
+// publishOnce sees that every file that the record lists is where it was written, as it was written, and
+// writes the manifest. A file that was acknowledged before and is gone was consumed (DLV-62).
 func (l *Lake) publishOnce(ctx context.Context, r *lakeward.Run, rec *Record) ([]lakeward.File, error) {
+	known, err := l.Journal.Files(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	acknowledged := map[int]lakeward.FileState{}
+	for _, f := range known {
+		acknowledged[f.Index] = f.State
+	}
 	files := make([]lakeward.File, len(rec.Files))
 	for i, f := range rec.Files {
-		f.State = lakeward.FilePublished
+		if f.State, err = l.arrived(ctx, r, f, acknowledged[f.Index]); err != nil {
+			return nil, err
+		}
 		if err := l.Journal.SaveFile(ctx, r, f); err != nil {
 			return nil, err
 		}
@@ -190,18 +219,31 @@ func (l *Lake) publishOnce(ctx context.Context, r *lakeward.Run, rec *Record) ([
 	if err != nil {
 		return nil, err
 	}
-	o, err := l.Client.Status(ctx, *rec.Manifest)
-	if err == nil && mine(o, r, manifestDraft) && o.Size == int64(len(data)) {
-		return files, nil
-	}
-	if err != nil && !lake.Missing(err) {
-		return nil, err
-	}
-	_, _, err = l.put(ctx, r, *rec.Manifest, manifestDraft, func(w io.Writer) error {
+	complete := func(o lake.Object) bool { return mine(o, r, manifestDraft) && o.Size == int64(len(data)) }
+	_, _, err = l.putUnless(ctx, r, *rec.Manifest, manifestDraft, complete, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})
 	return files, err
+}
+
+// arrived judges what lies under the name of a committed file.
+func (l *Lake) arrived(ctx context.Context, r *lakeward.Run, f lakeward.File, known lakeward.FileState) (lakeward.FileState, error) {
+	o, err := l.Client.Status(ctx, f.Path)
+	switch {
+	case lake.Missing(err) && (known == lakeward.FilePublished || known == lakeward.FileConsumed):
+		return lakeward.FileConsumed, nil
+	case lake.Missing(err):
+		return f.State, lost(f.Path)
+	case err != nil:
+		return f.State, err
+	case mine(o, r, fileDraft(f.Index)) && o.Size == f.Bytes && o.ETag == f.ETag:
+		return lakeward.FilePublished, nil
+	case ours(o, r) && o.Properties["lwrun"] != string(r.ID) && o.Properties["lworder"] > order(r):
+		return lakeward.FileSuperseded, nil
+	}
+	return f.State, &lakeward.Error{Kind: lakeward.Conflict, Code: lakeward.FailConflict,
+		Msg: fmt.Sprintf("%s was changed after the run was committed; what lies there is not what was delivered", lakeward.Quote(f.Path))}
 }
 
 // Discard removes what a run left that will never be delivered: its staging folder, or in copy-once its files,

@@ -150,8 +150,17 @@ func foreign(p string) error {
 // flushed, read back and recorded when Stage returns (S5). A file that an older attempt staged is used
 // again if it is provably unchanged (DLV-56).
 func (l *Lake) Stage(ctx context.Context, r *lakeward.Run, f lakeward.File, write func(io.Writer) (int64, error)) (lakeward.File, error) {
-	if old, ok := l.reusable(ctx, r, f); ok {
+	old, ok, err := l.reusable(ctx, r, f)
+	if err != nil {
+		return f, err
+	}
+	if ok {
 		return old, l.Journal.SaveFile(ctx, r, old)
+	}
+	if l.Mode == lakeward.CopyOnce && r.Phase.AtLeast(lakeward.PhaseCommitting) {
+		// The commit of an earlier attempt may still arrive, and names this file: it must not be replaced (DLV-01).
+		return f, &lakeward.Error{Kind: lakeward.Conflict, Code: lakeward.FailConflict,
+			Msg: fmt.Sprintf("%s was changed after this run tried to commit; the run is given up, and the next one writes the file again", lakeward.Quote(f.Path))}
 	}
 	f.State = lakeward.FileStaged
 	var sum hash.Hash
@@ -162,7 +171,6 @@ func (l *Lake) Stage(ctx context.Context, r *lakeward.Run, f lakeward.File, writ
 	}
 	var staged, etag string
 	var up lake.Uploaded
-	var err error
 	if l.Mode == lakeward.CopyOnce {
 		staged = f.Path
 		up, etag, err = l.put(ctx, r, f.Path, fileDraft(f.Index), hashed)
@@ -177,25 +185,32 @@ func (l *Lake) Stage(ctx context.Context, r *lakeward.Run, f lakeward.File, writ
 	return f, l.Journal.SaveFile(ctx, r, f)
 }
 
-// reusable finds the same file of an older attempt.
-func (l *Lake) reusable(ctx context.Context, r *lakeward.Run, f lakeward.File) (lakeward.File, bool) {
+// reusable finds the same file of an older attempt. An error means that it is not known.
+func (l *Lake) reusable(ctx context.Context, r *lakeward.Run, f lakeward.File) (lakeward.File, bool, error) {
 	files, err := l.Journal.Files(ctx, r)
 	if err != nil {
-		return f, false
+		return f, false, err
 	}
 	for _, old := range files {
 		if old.Index != f.Index || old.Path != f.Path || old.State != lakeward.FileStaged {
 			continue
 		}
 		o, err := l.Client.Status(ctx, old.Staged)
-		if err == nil && o.Size == old.Bytes && o.ETag == old.ETag && old.Staged == old.Path && l.Mode == lakeward.CopyOnce && mine(o, r, fileDraft(f.Index)) {
-			return old, true
+		if lake.Missing(err) {
+			continue
 		}
-		if err == nil && o.Size == old.Bytes && o.ETag == old.ETag && author(o.Properties, r.ID, fileDraft(f.Index), old.Staged) {
-			return old, true
+		if err != nil {
+			return f, false, err
+		}
+		same := author(o.Properties, r.ID, fileDraft(f.Index), old.Staged)
+		if l.Mode == lakeward.CopyOnce {
+			same = old.Staged == old.Path && mine(o, r, fileDraft(f.Index))
+		}
+		if same && o.Size == old.Bytes && o.ETag == old.ETag {
+			return old, true, nil
 		}
 	}
-	return f, false
+	return f, false, nil
 }
 
 // stage writes a draft under a name of its own and reads it back (k2 to k5). An unclear create, a
@@ -277,12 +292,12 @@ func (l *Lake) Close(ctx context.Context, r *lakeward.Run, reason string) (*Reco
 // decide puts a record into the slot unless there is one; whatever the rename answered, the slot is
 // read and believed (c2 to c4).
 func (l *Lake) decide(ctx context.Context, r *lakeward.Run, rec Record) (*Record, error) {
-	data, err := rec.encode(l.Key)
+	if l.Mode == lakeward.CopyOnce {
+		return l.decideOnce(ctx, r, rec)
+	}
+	data, err := rec.encode(l.Key, slotDomain)
 	if err != nil {
 		return nil, err
-	}
-	if l.Mode == lakeward.CopyOnce {
-		return l.decideOnce(ctx, r, rec, data)
 	}
 	slot := SlotPath(l.Base, r.DataflowID, r.ID)
 	if err := l.Client.MakeFolder(ctx, path.Dir(slot)); err != nil {

@@ -18,7 +18,7 @@ func (l *Lake) Publish(ctx context.Context, r *lakeward.Run, rec *Record) ([]lak
 	if rec.Kind != CommitKind || rec.Run != r.ID {
 		return nil, fmt.Errorf("publish run %s: not its commit record", r.ID)
 	}
-	if l.Mode == lakeward.CopyOnce {
+	if rec.mode == lakeward.CopyOnce {
 		return l.publishOnce(ctx, r, rec)
 	}
 	if err := l.makeFolders(ctx, rec); err != nil {

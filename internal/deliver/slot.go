@@ -44,6 +44,8 @@ type Record struct {
 	Counts         lakeward.Counts     `json:"counts"`
 	Manifest       *string             `json:"manifest"`
 	Reason         string              `json:"reason,omitempty"` // of a tombstone
+
+	mode lakeward.Mode // in which it was written: it decides how it is published
 }
 
 // seal is the second line of a record.
@@ -67,8 +69,14 @@ func mac(key, line []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// The domains of authentication: a list of the mode copy-once is not a slot record, though it has the same form.
+const (
+	slotDomain = ""
+	listDomain = "lakeward/list/v1\n"
+)
+
 // encode returns the two lines of the record, authenticated under key (DLV-20).
-func (r Record) encode(key []byte) ([]byte, error) {
+func (r Record) encode(key []byte, domain string) ([]byte, error) {
 	if r.Files == nil {
 		r.Files = []lakeward.File{}
 	}
@@ -81,7 +89,7 @@ func (r Record) encode(key []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	second, err := json.Marshal(seal{keyID(key), mac(key, line)})
+	second, err := json.Marshal(seal{keyID(key), mac(key, append([]byte(domain), line...))})
 	if err != nil {
 		return nil, err
 	}
@@ -90,13 +98,17 @@ func (r Record) encode(key []byte) ([]byte, error) {
 
 // DecodeRecord reads the slot record of a run; a record that does not verify, or is another run's, is refused.
 func DecodeRecord(data, key []byte, run lakeward.RunID) (*Record, error) {
+	return decodeRecord(data, key, slotDomain, run)
+}
+
+func decodeRecord(data, key []byte, domain string, run lakeward.RunID) (*Record, error) {
 	line, rest, ok := bytes.Cut(data, []byte("\n"))
 	second, rest, ok2 := bytes.Cut(rest, []byte("\n"))
 	if !ok || !ok2 || len(rest) > 0 || len(data) > maxRecord {
 		return nil, errNotAuthentic
 	}
 	var s seal
-	if json.Unmarshal(second, &s) != nil || !hmac.Equal([]byte(s.MAC), []byte(mac(key, line))) {
+	if json.Unmarshal(second, &s) != nil || !hmac.Equal([]byte(s.MAC), []byte(mac(key, append([]byte(domain), line...)))) {
 		return nil, errNotAuthentic
 	}
 	var r Record
@@ -110,7 +122,7 @@ func DecodeRecord(data, key []byte, run lakeward.RunID) (*Record, error) {
 func (l *Lake) newRecord(r *lakeward.Run, kind string) Record {
 	rec := Record{V: 1, Kind: kind, Run: r.ID, Flow: r.DataflowID, Item: r.Item, Slot: r.Slot, Attempt: r.Attempt, Nonce: r.Nonce,
 		ScheduledTime: r.ScheduledAt.UTC().Format(time.RFC3339), Rev: r.Rev, Store: l.Store, Epoch: l.Store, EpochNo: 0,
-		FromGeneration: r.FromGeneration, ToGeneration: r.ToGeneration}
+		FromGeneration: r.FromGeneration, ToGeneration: r.ToGeneration, mode: l.Mode}
 	if r.GeneratedAt != nil {
 		rec.GeneratedAt = r.GeneratedAt.UTC().Format(time.RFC3339)
 	}

@@ -25,7 +25,7 @@ func key() []byte { return bytes.Repeat([]byte{7}, 32) }
 
 // DLV-20: the two lines of a slot record, every field of the table in the first.
 func TestRecordForm(t *testing.T) {
-	data, err := record().encode(key())
+	data, err := record().encode(key(), slotDomain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,13 +49,13 @@ func TestRecordForm(t *testing.T) {
 
 // CASE-18, C12: a forged, cut, swapped or foreign record is never adopted.
 func TestRecordThatDoesNotVerify(t *testing.T) {
-	good, err := record().encode(key())
+	good, err := record().encode(key(), slotDomain)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := record()
 	other.Run = "0cb7d00f-1aaa-85a3-8395-155a7031459b"
-	swapped, err := other.encode(key())
+	swapped, err := other.encode(key(), slotDomain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestRecordThatDoesNotVerify(t *testing.T) {
 
 func mustEncode(t *testing.T, r Record, key []byte) []byte {
 	t.Helper()
-	b, err := r.encode(key)
+	b, err := r.encode(key, slotDomain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestNames(t *testing.T) {
 }
 
 func FuzzDecodeRecord(f *testing.F) {
-	good, err := record().encode(key())
+	good, err := record().encode(key(), slotDomain)
 	if err != nil {
 		f.Fatal(err)
 	}

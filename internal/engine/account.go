@@ -17,7 +17,7 @@ type cachedClient struct {
 
 // credentials is a text that changes when an account's client has to be made anew.
 func credentials(a lakeward.Account) string {
-	return fmt.Sprint(a.URL, " ", a.SignIn, " ", a.Tenant, " ", a.ClientID, " ", a.KeyInfo.Version, " ", a.SecondKeyInfo.Version, " ", a.TokenFile)
+	return fmt.Sprint(a.URL, " ", a.SignIn, " ", a.Tenant, " ", a.ClientID, " ", a.TokenFile, a.KeyInfo, a.SecondKeyInfo)
 }
 
 // CreateAccount checks the fields, then, unless untested, the connection, and stores the account (CON-06).
@@ -33,7 +33,7 @@ func (e *Engine) CreateAccount(ctx context.Context, a lakeward.Account, untested
 	a.URL = location.URL()
 	var checks []lakeward.Check
 	if !untested {
-		if checks, err = e.connect(ctx, a); err != nil {
+		if checks, err = e.connectKeys(ctx, a, a.Keys()...); err != nil {
 			return a, checks, err
 		}
 		at := now()
@@ -51,15 +51,20 @@ type AccountEdit struct {
 	DropSecondKey                                       bool
 }
 
+// apply changes the account. Stored keys are for the place and the application that they were entered for: a
+// change of these clears the keys that are not entered again (C2c).
 func (x AccountEdit) apply(a *lakeward.Account) {
+	before := *a
 	for _, f := range []struct{ to, from *string }{{&a.Name, x.Name}, {&a.Description, x.Description}, {&a.URL, x.URL}, {&a.Tenant, x.Tenant}, {&a.ClientID, x.ClientID}, {&a.TokenFile, x.TokenFile}} {
 		if f.from != nil {
 			*f.to = *f.from
 		}
 	}
-	if x.SignIn != nil && *x.SignIn != a.SignIn { // the keys of another way are of no use
-		a.SignIn, a.Key, a.SecondKey = *x.SignIn, lakeward.Secret{}, lakeward.Secret{}
-		a.KeyInfo, a.SecondKeyInfo = lakeward.SecretInfo{}, lakeward.SecretInfo{}
+	if x.SignIn != nil {
+		a.SignIn = *x.SignIn
+	}
+	if a.URL != before.URL || a.Tenant != before.Tenant || a.ClientID != before.ClientID || a.SignIn != before.SignIn || a.TokenFile != before.TokenFile {
+		a.Key, a.SecondKey, a.KeyInfo, a.SecondKeyInfo = lakeward.Secret{}, lakeward.Secret{}, lakeward.SecretInfo{}, lakeward.SecretInfo{}
 	}
 	if x.Key.IsSet() {
 		a.Key = x.Key
@@ -82,6 +87,7 @@ func (e *Engine) EditAccount(ctx context.Context, sandbox, ref string, x Account
 	if a, err = e.store.OpenKeys(ctx, a); err != nil && !x.Key.IsSet() {
 		return a, nil, err
 	}
+	before := a
 	x.apply(&a)
 	if err := a.Validate(); err != nil {
 		return a, nil, err
@@ -94,15 +100,36 @@ func (e *Engine) EditAccount(ctx context.Context, sandbox, ref string, x Account
 	a.State, a.StateCause = lakeward.AccountUntested, ""
 	var checks []lakeward.Check
 	if !untested {
-		if checks, err = e.connect(ctx, a); err != nil {
+		if checks, err = e.connectKeys(ctx, a, x.Key, x.SecondKey); err != nil {
 			return a, checks, err
 		}
 		at := now()
 		a.State, a.TestedAt = lakeward.AccountConnected, &at
 	}
 	a.Key, a.SecondKey = x.Key, x.SecondKey // those that are stored stay as they are
-	a, err = e.store.EditAccount(ctx, a, now())
+	a, err = e.store.EditAccount(ctx, before, a, now())
 	return a, checks, err
+}
+
+// connectKeys tries each new key alone, so that a good one does not hide a bad one; without a new one the
+// account as it is.
+func (e *Engine) connectKeys(ctx context.Context, a lakeward.Account, keys ...lakeward.Secret) (checks []lakeward.Check, err error) {
+	tried := false
+	for _, k := range keys {
+		if !k.IsSet() {
+			continue
+		}
+		alone := a
+		alone.Key, alone.SecondKey = k, lakeward.Secret{}
+		tried = true
+		if checks, err = e.connect(ctx, alone); err != nil {
+			return checks, err
+		}
+	}
+	if tried {
+		return checks, nil
+	}
+	return e.connect(ctx, a)
 }
 
 // TestAccount tries the connection of a stored account and notes the outcome (ACC-05).
@@ -120,7 +147,7 @@ func (e *Engine) TestAccount(ctx context.Context, sandbox, ref string) (lakeward
 	if err != nil {
 		a.State, a.StateCause = lakeward.AccountFailing, lakeward.Message(err)
 	}
-	return a, checks, errors.Join(err, e.store.UpdateAccount(ctx, a))
+	return a, checks, errors.Join(err, e.store.NoteTest(ctx, a))
 }
 
 // connect runs the doctor's checks at the root of the container. Rights on one folder only are no
@@ -199,23 +226,29 @@ func (e *Engine) newClient(a lakeward.Account, retry lake.Retry) (*lake.Client, 
 	return lake.New(e.lakeConfig(a, location, retry))
 }
 
-// client returns the client of a stored account; runs of one account share it, and with it the limit of requests in flight.
-func (e *Engine) client(ctx context.Context, sandbox string, id lakeward.AccountID) (*lake.Client, lakeward.Account, error) {
+// client returns the client of a stored account, with its credentials of today, for a url; "" is the account's
+// own. Runs of one account share it, and with it the limit of requests in flight.
+func (e *Engine) client(ctx context.Context, sandbox string, id lakeward.AccountID, url string) (*lake.Client, error) {
 	a, err := e.store.Account(ctx, sandbox, string(id))
 	if err != nil {
-		return nil, a, err
+		return nil, err
 	}
+	if url != "" {
+		a.URL = url
+	}
+	key := string(id) + " " + a.URL
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if c, ok := e.clients[id]; ok && c.credentials == credentials(a) {
-		return c.client, a, nil
+	old, ok := e.clients[key]
+	if ok && old.credentials == credentials(a) {
+		return old.client, nil
 	}
 	if a, err = e.store.OpenKeys(ctx, a); err != nil {
-		return nil, a, err
+		return nil, err
 	}
 	c, err := e.newClient(a, e.cfg.Retry)
 	if err == nil {
-		e.clients[id] = cachedClient{credentials(a), c}
+		e.clients[key] = cachedClient{credentials(a), c}
 	}
-	return c, a, err
+	return c, err
 }

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/lake"
 	"github.com/lakeward/lakeward/internal/store"
 	"github.com/lakeward/lakeward/internal/warehouse"
@@ -42,7 +41,7 @@ type Engine struct {
 	news      chan struct{} // wakes the scheduler
 
 	mu      sync.Mutex
-	clients map[lakeward.AccountID]cachedClient
+	clients map[string]cachedClient // by account and url
 }
 
 // New returns an engine. It starts nothing.
@@ -53,7 +52,7 @@ func New(cfg Config) *Engine {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{store: cfg.Store, warehouse: cfg.Warehouse, cfg: cfg, log: cfg.Log, news: make(chan struct{}, 1), clients: map[lakeward.AccountID]cachedClient{}}
+	return &Engine{store: cfg.Store, warehouse: cfg.Warehouse, cfg: cfg, log: cfg.Log, news: make(chan struct{}, 1), clients: map[string]cachedClient{}}
 }
 
 // Close ends the connections to the lakes.

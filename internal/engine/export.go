@@ -36,6 +36,10 @@ func (e *Engine) export(ctx context.Context, r *lakeward.Run) error {
 	if rec != nil {
 		return e.finish(ctx, d, r, rec)
 	}
+	if r.Phase.AtLeast(lakeward.PhaseCommitted) {
+		return &lakeward.Error{Kind: lakeward.Conflict, Code: lakeward.FailLost,
+			Msg: "the run was committed and its slot record is gone; somebody removed it or the container, and nothing is sent again before that is cleared up"}
+	}
 	if waits, err := e.resolvePredecessors(ctx, d, r); err != nil || waits {
 		return err
 	}
@@ -79,7 +83,11 @@ func (e *Engine) delivery(ctx context.Context, r *lakeward.Run) (*deliver.Lake, 
 	if r.Plan != nil {
 		dest = r.Plan.Destination
 	}
-	client, _, err := e.client(ctx, r.Sandbox, dest.AccountID)
+	location := ""
+	if r.Plan != nil {
+		location = r.Plan.Location // where it began, it ends, whatever is edited meanwhile
+	}
+	client, err := e.client(ctx, r.Sandbox, dest.AccountID, location)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +202,9 @@ func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, 
 		files = append(files, f)
 	}
 	return files, e.store.AdvanceRun(ctx, r, now(), func(r *lakeward.Run) {
-		r.Phase = lakeward.PhasePrepared
+		if !r.Phase.AtLeast(lakeward.PhaseCommitting) { // an earlier attempt may have tried to commit: that is never forgotten
+			r.Phase = lakeward.PhasePrepared
+		}
 		if ambiguous > 0 {
 			r.Warnings = lakeward.Warnings{lakeward.WarnDelimiter: ambiguous}
 		}

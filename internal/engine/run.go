@@ -120,7 +120,11 @@ func (e *Engine) fail(ctx context.Context, r *lakeward.Run, err error) {
 	default:
 		serr = e.closeFailed(ctx, r, cause)
 	}
-	if serr != nil {
+	switch {
+	case serr == nil:
+	case lakeward.CodeOf(serr) == "RUN-1002":
+		e.log.WarnContext(ctx, "run taken over", "run_id", r.ID, "attempt", r.Attempt)
+	default:
 		e.log.ErrorContext(ctx, "run state not saved", "run_id", r.ID, "err", serr)
 	}
 }
@@ -138,10 +142,15 @@ func backoff(attempt int) time.Duration { return min(maxBackoff, firstWait<<min(
 // the destination cannot be reached the tombstone stays owed (DLV-83); a commit record that is found
 // there wins (DLV-82).
 func (e *Engine) closeFailed(ctx context.Context, r *lakeward.Run, cause *lakeward.Cause) error {
-	owed := true
-	if d, err := e.delivery(ctx, r); err == nil {
+	if err := e.store.Owned(ctx, r); err != nil {
+		return err // the next attempt decides what becomes of the run
+	}
+	closed := false // nothing of the run can appear any more
+	d, err := e.delivery(ctx, r)
+	if err == nil {
+		var rec *deliver.Record
 		tctx, cancel := context.WithTimeout(ctx, closeWithin)
-		rec, err := e.tombstone(tctx, d, r, "failed:"+cause.Code)
+		rec, closed, err = e.tombstone(tctx, d, r, "failed:"+cause.Code)
 		cancel()
 		if rec != nil && rec.Kind == deliver.CommitKind { // it was delivered after all (DLV-82)
 			if err := e.finish(ctx, d, r, rec); err != nil && r.State == lakeward.Running {
@@ -149,32 +158,30 @@ func (e *Engine) closeFailed(ctx context.Context, r *lakeward.Run, cause *lakewa
 			}
 			return nil
 		}
-		owed = err != nil
 	}
-	at := now()
-	return e.store.CloseRun(ctx, r, at, func(r *lakeward.Run) {
-		r.State, r.Cause, r.EndedAt, r.Owed, r.NotBefore = lakeward.Failed, cause, &at, owed && r.Phase.AtLeast(lakeward.PhaseCommitting), nil
+	at, owed := now(), err != nil && r.Phase.AtLeast(lakeward.PhaseCommitting)
+	err = e.store.CloseRun(ctx, r, at, func(r *lakeward.Run) {
+		r.State, r.Cause, r.EndedAt, r.Owed, r.NotBefore = lakeward.Failed, cause, &at, owed, nil
 	})
+	// Only what is closed in the books too is removed: until then another attempt may have taken the run over and use it.
+	if err == nil && closed {
+		e.discard(ctx, d, r)
+	}
+	return err
 }
 
-// tombstone closes a slot. A run that never tried to commit has nothing in its slot and nothing that
-// could appear there, since its attempt is over; it needs none. Its staging is removed only when the slot
-// was read and is empty (DLV-110): the database may be older than the lake.
-func (e *Engine) tombstone(ctx context.Context, d *deliver.Lake, r *lakeward.Run, reason string) (*deliver.Record, error) {
+// tombstone closes a slot; closed means that nothing of the run can appear any more once its books are
+// closed. A run that never tried to commit needs no tombstone, since its attempts cannot begin to; but its slot
+// is read, because the database may be older than the lake (DLV-110).
+func (e *Engine) tombstone(ctx context.Context, d *deliver.Lake, r *lakeward.Run, reason string) (rec *deliver.Record, closed bool, err error) {
 	if !r.Phase.AtLeast(lakeward.PhaseCommitting) {
 		ctx, cancel := context.WithTimeout(ctx, cleanWithin)
 		defer cancel()
 		rec, err := d.Slot(ctx, r.DataflowID, r.ID)
-		if err != nil || rec != nil {
-			return nil, err
-		}
-		return nil, d.Discard(ctx, r)
+		return nil, err == nil && rec == nil, err
 	}
-	rec, err := d.Close(ctx, r, reason)
-	if err == nil && rec.Kind == deliver.TombstoneKind {
-		err = d.Discard(ctx, r)
-	}
-	return rec, err
+	rec, err = d.Close(ctx, r, reason)
+	return rec, err == nil && rec.Kind == deliver.TombstoneKind, err
 }
 
 // resolvePredecessors settles earlier runs of the item whose slot is not known to be closed (DLV-81). It

@@ -45,11 +45,12 @@ func (c *Client) caller() caller {
 // outcome only if the call allows it (DLV-70, DLV-71). The error is a *lakeward.Error.
 func (c *Client) do(ctx context.Context, k call) (*http.Response, error) {
 	b := c.retry.begin()
-	refreshed, key := false, 0
+	refreshed, keys := false, 1
 	for {
 		if err := c.limit.acquire(ctx); err != nil {
 			return nil, classify(k, nil, err)
 		}
+		key := c.key()
 		res, err := c.try(ctx, k, key)
 		c.limit.release(res != nil && (res.StatusCode == http.StatusServiceUnavailable || res.StatusCode == http.StatusTooManyRequests))
 		if err == nil && (res.StatusCode == k.want || k.also != 0 && res.StatusCode == k.also) {
@@ -77,8 +78,9 @@ func (c *Client) do(ctx context.Context, k call) (*http.Response, error) {
 				continue
 			}
 		case answered:
-			if c.signer != nil && key+1 < len(c.signer.keys) && CodeIs(failure, "AuthenticationFailed") {
-				key++
+			if c.signer != nil && keys < len(c.signer.keys) && CodeIs(failure, "AuthenticationFailed") {
+				c.signer.refused(key)
+				keys++
 				continue
 			}
 		}
@@ -86,6 +88,14 @@ func (c *Client) do(ctx context.Context, k call) (*http.Response, error) {
 			return nil, failure
 		}
 	}
+}
+
+// key is the number of the account key in use.
+func (c *Client) key() int {
+	if c.signer == nil {
+		return 0
+	}
+	return int(c.signer.current.Load())
 }
 
 // try sends a call once, within the time of one try (DLV-72); key is the number of the account key that signs it.

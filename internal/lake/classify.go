@@ -238,8 +238,15 @@ func classifyToken(err error) error {
 	if file, ok := errors.AsType[*fs.PathError](err); ok {
 		return failure(lakeward.Denied, "CONN-2107", "the token file %s cannot be read; it must exist on this machine and be readable by the service", lakeward.Quote(file.Path))
 	}
-	if stray, ok := errors.AsType[*strayError](err); ok {
+	if stray, ok := errors.AsType[*strayError](err); ok && signIn == lakeward.ManagedIdentity {
+		return failure(lakeward.Denied, "CONN-2107", "the environment of the process leads the sign-in to %s, where it is not sent; unset IDENTITY_ENDPOINT, MSI_ENDPOINT and IMDS_ENDPOINT", lakeward.Quote(stray.host))
+	} else if ok {
 		return failure(lakeward.Denied, "CONN-2107", "the environment of the process leads the sign-in to %s, where it is not sent; unset AZURE_REGIONAL_AUTHORITY_NAME", lakeward.Quote(stray.host))
+	}
+	if setup, ok := errors.AsType[*setupError](err); ok {
+		e := failure(lakeward.Denied, "CONN-2105", "the stored credentials cannot be used; enter the key or certificate again (a certificate needs an RSA key in PKCS#8 or PKCS#1)")
+		e.Err = setup
+		return e
 	}
 	failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
 	if !ok || failed.RawResponse == nil {

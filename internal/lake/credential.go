@@ -141,7 +141,7 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 		t.key, t.cred = (t.key+1)%len(t.make), nil
 	}
 	if len(refused) == 0 {
-		return "", fmt.Errorf("the account has no key")
+		return "", &setupError{fmt.Errorf("the account has no key")}
 	}
 	return "", refused[0]
 }
@@ -156,7 +156,7 @@ func (t *tokens) ask(ctx context.Context) (azcore.AccessToken, error) {
 	if t.cred == nil {
 		cred, err := t.make[t.key]()
 		if err != nil {
-			return azcore.AccessToken{}, err
+			return azcore.AccessToken{}, &setupError{err}
 		}
 		t.cred = cred
 	}
@@ -203,6 +203,12 @@ func keyRefused(err error) bool {
 	return ok && failed.RawResponse != nil && failed.RawResponse.StatusCode == http.StatusUnauthorized
 }
 
+// setupError is about what is stored for the account: asking again does not help.
+type setupError struct{ err error }
+
+func (e *setupError) Error() string { return e.err.Error() }
+func (e *setupError) Unwrap() error { return e.err }
+
 // tokenError happened while a token was asked for; the storage was not reached.
 type tokenError struct {
 	err    error
@@ -219,7 +225,8 @@ func retryableToken(err error) bool {
 	if !ok || failed.RawResponse == nil {
 		_, unreadable := errors.AsType[*fs.PathError](err)
 		_, stray := errors.AsType[*strayError](err)
-		return dialFailure(err) != dialFatal && !unreadable && !stray && !errors.Is(err, context.Canceled)
+		_, setup := errors.AsType[*setupError](err)
+		return dialFailure(err) != dialFatal && !unreadable && !stray && !setup && !errors.Is(err, context.Canceled)
 	}
 	status := failed.RawResponse.StatusCode
 	// A success that is reported as a failure is a damaged answer.

@@ -132,7 +132,7 @@ func TestEveryWayToSignIn(t *testing.T) {
 		{name: "wrong client secret", signIn: lakeward.ClientSecret, keys: []string{"a-wr0ng-secret"}, code: "CONN-2105"},
 		{name: "second client secret", signIn: lakeward.ClientSecret, keys: []string{"a-wr0ng-secret", e.ClientSecret}},
 		{name: "two wrong client secrets", signIn: lakeward.ClientSecret, keys: []string{"a-wr0ng-secret", "an0ther-wr0ng-secret"}, code: "CONN-2105"},
-		{name: "no key", signIn: lakeward.ClientSecret, code: "DEST-FAIL-NETWORK"},
+		{name: "no key", signIn: lakeward.ClientSecret, code: "CONN-2105"},
 		{name: "certificate", signIn: lakeward.Certificate, keys: []string{pair}},
 		{name: "unknown certificate", signIn: lakeward.Certificate, keys: []string{otherPair}, code: "CONN-2105"},
 		{name: "second certificate", signIn: lakeward.Certificate, keys: []string{otherPair, pair}},

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -263,7 +262,7 @@ func (d *doctor) append(ctx context.Context) (string, error) {
 	}
 	k := call{op: "append", method: http.MethodPatch, path: d.path(), body: []byte("y"), want: http.StatusAccepted,
 		query: map[string][]string{"action": {"append"}, "position": {"0"}}, header: http.Header{"x-ms-content-crc64": {checksum([]byte("z"))}}}
-	res, err := d.client.try(ctx, k, 0)
+	res, err := d.client.try(ctx, k, d.client.key())
 	if err != nil {
 		return "", classify(k, nil, err)
 	}
@@ -271,7 +270,9 @@ func (d *doctor) append(ctx context.Context) (string, error) {
 	if res.StatusCode == http.StatusAccepted {
 		return "", failure(lakeward.Invalid, "CONN-2103", "the storage accepted bytes that do not match their checksum; damage on the way would not be found here")
 	}
-	_, _ = io.Copy(io.Discard, res.Body)
+	if err := classify(k, res, nil); !CodeIs(err, "Crc64Mismatch") {
+		return "", err
+	}
 	return "accepted with the right checksum, refused with a wrong one", nil
 }
 

@@ -86,6 +86,15 @@ func TestFileLife(t *testing.T) {
 			if err != nil || !bytes.Equal(got, test.data) || r.Close() != nil {
 				t.Fatalf("read back %d bytes, %v", len(got), err)
 			}
+			for _, span := range [][2]int64{{int64(len(test.data)), -1}, {int64(len(test.data)) + 9, 5}, {0, 0}} {
+				r, o4, err := c.Read(ctx, to, span[0], span[1])
+				if err != nil || o4.Size != int64(len(test.data)) {
+					t.Fatalf("nothing at %v: %+v, %v", span, o4, err)
+				}
+				if b, err := io.ReadAll(r); err != nil || len(b) != 0 || r.Close() != nil {
+					t.Fatalf("nothing at %v: %d bytes, %v", span, len(b), err)
+				}
+			}
 			if len(test.data) > 600 {
 				r, o3, err := c.Read(ctx, to, 500, 100)
 				if err != nil || o3.Size != int64(len(test.data)) {

@@ -19,11 +19,22 @@ import (
 // breaks is opened again where it broke, as long as the file is the same. The object tells the size of the
 // whole file. The caller closes the stream.
 func (c *Client) Read(ctx context.Context, path string, offset, length int64) (io.ReadCloser, Object, error) {
+	if offset < 0 {
+		return nil, Object{}, failure(lakeward.Internal, lakeward.FailInternal, "read at a negative offset")
+	}
+	if length == 0 {
+		o, err := c.Status(ctx, path)
+		return io.NopCloser(strings.NewReader("")), o, err
+	}
 	r := &reader{client: c, ctx: ctx, path: path, at: offset, end: -1, retry: c.retry.begin()}
 	if length >= 0 {
 		r.end = offset + length
 	}
-	if err := r.open(); err != nil {
+	err := r.open()
+	if CodeIs(err, "InvalidRange") { // behind the end there is nothing
+		return c.Read(ctx, path, offset, 0)
+	}
+	if err != nil {
 		return nil, Object{}, err
 	}
 	if r.end < 0 || r.end > r.object.Size {

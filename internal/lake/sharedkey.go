@@ -9,13 +9,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
-// signer signs requests with a key of the storage account. The second key is used once the first was refused.
+// signer signs requests with a key of the storage account. Once one is refused the next is used, for all requests.
 type signer struct {
 	account string
 	keys    [][]byte
+	current atomic.Int32 // number of the key that is in use
 }
+
+// refused makes the key after i the one in use, if i still is.
+func (s *signer) refused(i int) { s.current.CompareAndSwap(int32(i), int32((i+1)%len(s.keys))) }
 
 // sign adds the SharedKey signature under key number i (ADL-111).
 func (s *signer) sign(req *http.Request, i int) {

@@ -77,6 +77,9 @@ func newMetadataClient(cfg Config) *http.Client {
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				if addr != metadataHost+":80" {
+					if stray, ok := ctx.Value(strayKey{}).(*strayError); ok {
+						stray.host = addr
+					}
 					return nil, &dialError{fmt.Errorf("a managed identity is asked for at %s only", metadataHost)}
 				}
 				conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"time"
 
 	"github.com/lakeward/lakeward"
@@ -52,15 +53,25 @@ func (s *Store) sealKeys(ctx context.Context, tx *sql.Tx, a *lakeward.Account, a
 	return nil
 }
 
-// EditAccount replaces the fields of an account, and its keys where new ones are given; a second key that
-// the account no longer says it has is removed.
-func (s *Store) EditAccount(ctx context.Context, a lakeward.Account, at time.Time) (lakeward.Account, error) {
+// EditAccount replaces the fields of an account that is still as it was before, and its keys where new ones
+// are given; keys that the account no longer says it has are removed.
+func (s *Store) EditAccount(ctx context.Context, before, a lakeward.Account, at time.Time) (lakeward.Account, error) {
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		have, err := findIn[lakeward.Account](ctx, tx, accountKind, a.Sandbox, string(a.ID))
+		if err != nil {
+			return err
+		}
+		if settings(have) != settings(before) {
+			return &lakeward.Error{Kind: lakeward.Conflict, Code: "COMMON-1009", Msg: "the account was changed meanwhile; look at it again, then repeat the change"}
+		}
 		if err := s.sealKeys(ctx, tx, &a, at); err != nil {
 			return err
 		}
-		if !a.SecondKeyInfo.Set {
-			if err := s.dropSecret(ctx, tx, accountSecret(a, secondKeyField)); err != nil {
+		for field, set := range map[string]bool{keyField: a.KeyInfo.Set, secondKeyField: a.SecondKeyInfo.Set} {
+			if set {
+				continue
+			}
+			if err := s.dropSecret(ctx, tx, accountSecret(a, field)); err != nil {
 				return err
 			}
 		}
@@ -69,9 +80,24 @@ func (s *Store) EditAccount(ctx context.Context, a lakeward.Account, at time.Tim
 	return a, err
 }
 
-// UpdateAccount replaces the fields of an account; its keys stay.
-func (s *Store) UpdateAccount(ctx context.Context, a lakeward.Account) error {
-	return s.update(ctx, s.write, accountDocument(a))
+// settings is a text of all that an edit changes: what a test of the connection notes is not part of it.
+func settings(a lakeward.Account) string {
+	return fmt.Sprint(a.Name, "\x00", a.Description, "\x00", a.URL, "\x00", a.SignIn, a.Tenant, a.ClientID, a.TokenFile, a.KeyInfo.Version, a.KeyInfo.UpdatedAt.UnixMilli(), a.SecondKeyInfo.Version, a.SecondKeyInfo.UpdatedAt.UnixMilli())
+}
+
+// NoteTest notes how a test of the connection ended, and nothing else.
+func (s *Store) NoteTest(ctx context.Context, a lakeward.Account) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		have, err := findIn[lakeward.Account](ctx, tx, accountKind, a.Sandbox, string(a.ID))
+		if err != nil {
+			return err
+		}
+		if settings(have) != settings(a) {
+			return nil // what was tested is no more
+		}
+		have.State, have.StateCause, have.TestedAt = a.State, a.StateCause, a.TestedAt
+		return s.update(ctx, tx, accountDocument(have))
+	})
 }
 
 // Account returns the account with an id or a name, without its keys.

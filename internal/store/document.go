@@ -80,8 +80,13 @@ func notFound(k kind, ref string) error {
 
 // find reads the document with an id or a name. Names are not unique (D20): an ambiguous one is a conflict that lists the ids.
 func find[T any](ctx context.Context, s *Store, k kind, sandbox, ref string) (T, error) {
+	return findIn[T](ctx, s.read, k, sandbox, ref)
+}
+
+// findIn is find in a transaction.
+func findIn[T any](ctx context.Context, q querier, k kind, sandbox, ref string) (T, error) {
 	var out T
-	rows, err := s.read.QueryContext(ctx, `SELECT id, doc FROM document WHERE kind = $1 AND sandbox = $2 AND (id = $3 OR name = $3) ORDER BY created_at, id`, k, sandbox, ref)
+	rows, err := q.QueryContext(ctx, `SELECT id, doc FROM document WHERE kind = $1 AND sandbox = $2 AND (id = $3 OR name = $3) ORDER BY created_at, id`, k, sandbox, ref)
 	if err != nil {
 		return out, fmt.Errorf("read %s: %w", k, err)
 	}

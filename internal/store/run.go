@@ -153,6 +153,19 @@ func errSuperseded(id lakeward.RunID) error {
 	return &lakeward.Error{Kind: lakeward.Conflict, Code: "RUN-1002", Msg: "run " + string(id) + " was taken over by another attempt"}
 }
 
+// Owned fails if another attempt owns the run. It only spares work: what matters is fenced when it is written.
+func (s *Store) Owned(ctx context.Context, r *lakeward.Run) error {
+	var n int
+	err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM run WHERE id = $1 AND `+fenced("attempt", "$2"), r.ID, r.Attempt).Scan(&n)
+	if err != nil {
+		return fmt.Errorf("read run %s: %w", r.ID, err)
+	}
+	if n == 0 {
+		return errSuperseded(r.ID)
+	}
+	return nil
+}
+
 // AdvanceRun changes a run and writes it if it is still at the attempt and in the state of r. The
 // step must be legal (DLV-33). On success r is the changed run; otherwise it stays as it was.
 func (s *Store) AdvanceRun(ctx context.Context, r *lakeward.Run, now time.Time, change func(*lakeward.Run)) error {

@@ -64,7 +64,11 @@ func Open(ctx context.Context, path string, kek *KEK) (*Store, error) {
 		}
 		s.read.SetMaxOpenConns(readers)
 	}
-	if err := s.migrate(ctx); err != nil {
+	err = s.migrate(ctx)
+	if err == nil {
+		_, err = s.StoreID(ctx) // drawn with the store: a backup of before the first delivery has it too
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
