@@ -3,7 +3,6 @@ package emulator
 import (
 	"encoding/json"
 	"net/http"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -157,9 +156,7 @@ func parsePermissions(text string) (string, *apiError) {
 // list of its folder (ADL-43).
 func (c *container) createdPerms(q *request, n *node) *apiError {
 	n.Perms, n.Owner, n.Group = defaultPerms(n.Dir), owner(q.oid), superuser
-	if parent := c.nodes[path.Dir(q.path)]; parent != nil {
-		n.inherit(parent)
-	}
+	n.inherit(c.parent(q.path))
 	if v := q.Header.Get("x-ms-permissions"); v != "" {
 		perms, err := parsePermissions(v)
 		if err != nil {
@@ -210,7 +207,9 @@ func (n *node) inherit(parent *node) {
 
 // getACL answers with owner, group, permissions and list (ADL-48).
 func (c *container) getACL(q *request) (*answer, *apiError) {
-	c.mu.RLock()
+	if err := c.rlock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.RUnlock()
 	n, err := c.target(q)
 	if err != nil {
@@ -228,7 +227,9 @@ func owner(s string) string {
 
 // checkAccess answers whether the caller may do something; who was let in by role may (ADL-48).
 func (c *container) checkAccess(q *request) (*answer, *apiError) {
-	c.mu.RLock()
+	if err := c.rlock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.RUnlock()
 	if _, err := c.found(q.path, false); err != nil {
 		return nil, err
@@ -238,7 +239,9 @@ func (c *container) checkAccess(q *request) (*answer, *apiError) {
 
 // setACL changes owner, group, permissions or list; neither ETag nor Last-Modified change (ADL-49).
 func (c *container) setACL(q *request) (*answer, *apiError) {
-	c.mu.Lock()
+	if err := c.lock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.Unlock()
 	n, err := c.writable(q)
 	if err != nil {
@@ -296,7 +299,9 @@ func (c *container) setACLRecursive(q *request) (*answer, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
+	if err := c.lock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.Unlock()
 	if _, err := c.found(q.path, false); err != nil {
 		return nil, err

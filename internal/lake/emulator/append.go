@@ -30,51 +30,90 @@ func (c *container) append(q *request) (*answer, *apiError) {
 	if q.ContentLength > maxAppend {
 		return nil, refuse("InvalidHeaderValue")
 	}
-	n, renewed, err := c.appendable(q, position)
+	id, err := c.appendable(q, position)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.receive(q, c.pendingDir(n), formatInt(position)); err != nil {
+	got, tmp, err := c.receive(q)
+	if err != nil {
 		return nil, err
 	}
+	defer c.dropTemp(tmp)
+	if err := c.lock(); err != nil {
+		return nil, err
+	}
+	defer c.mu.Unlock()
+	return c.appended(q, id, position, got, tmp)
+}
+
+// appendable returns the object id of the file that an append may go to; nothing is changed.
+func (c *container) appendable(q *request, position int64) (string, *apiError) {
+	if err := c.rlock(); err != nil {
+		return "", err
+	}
+	defer c.mu.RUnlock()
+	n, err := c.found(q.path, true)
+	if err != nil {
+		return "", err
+	}
+	_, err = c.appendTo(q, n, position)
+	return n.ID, err
+}
+
+// appendTo is the state of a file after the lease action of an append, if it may go there.
+func (c *container) appendTo(q *request, n *node, position int64) (*node, *apiError) {
+	if n.Blob.Written {
+		return nil, refuse("InvalidAppendOperation")
+	}
+	if position < n.Size {
+		return nil, refuse("InvalidFlushPosition")
+	}
+	next := n.clone()
+	_, err := next.leaseAction(q.Header, q.now)
+	return next, err
+}
+
+// appended makes bytes that were received part of what is pending, or of the file if the request flushes. The
+// file may have changed since the first byte: it is looked at again.
+func (c *container) appended(q *request, id string, position int64, got sums, tmp string) (*answer, *apiError) {
+	n, err := c.found(q.path, true)
+	if err != nil {
+		return nil, err
+	}
+	if n.ID != id {
+		return nil, refuse("PathNotFound")
+	}
+	next, err := c.appendTo(q, n, position)
+	if err != nil {
+		return nil, err
+	}
+	block := path.Join(c.pendingDir(n), formatInt(position))
+	if err := errors.Join(c.root.MkdirAll(c.pendingDir(n), 0o700), c.root.Rename(tmp, block)); err != nil {
+		return nil, diskError(err)
+	}
 	a := newAnswer(http.StatusAccepted).set("x-ms-request-server-encrypted", "true")
-	if renewed != "" {
+	if q.Header.Get("x-ms-lease-action") == "auto-renew" && next.Lease != nil {
 		a.set("x-ms-lease-renewed", "false") // recorded so: an append never renews early
 	}
 	if v := q.Header.Get("x-ms-content-crc64"); v != "" {
 		a.set("x-ms-content-crc64", v)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	next.endLease(q.Header)
 	if q.query.Get("flush") == "true" {
 		if v := q.Header.Get("Content-Type"); v != "" {
-			n.keep("Content-Type", v)
+			next.keep("Content-Type", v)
 		}
-		if err := c.commit(q, n, position+q.ContentLength); err != nil {
+		if err := c.commit(q, n, next, position+got.size); err != nil {
 			return nil, err
 		}
-		a.stamp(n)
+		return a.stamp(next), nil
 	}
-	n.endLease(q.Header)
+	if !sameLease(n.Lease, next.Lease) {
+		if err := c.put(q.path, next); err != nil {
+			return nil, diskError(err)
+		}
+	}
 	return a, nil
-}
-
-// appendable returns the file of an append; only a lease action changes anything.
-func (c *container) appendable(q *request, position int64) (*node, string, *apiError) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n, err := c.found(q.path, true)
-	if err != nil {
-		return nil, "", err
-	}
-	if n.Blob.Written {
-		return nil, "", refuse("InvalidAppendOperation")
-	}
-	if position < n.Size {
-		return nil, "", refuse("InvalidFlushPosition")
-	}
-	renewed, err := n.leaseAction(q.Header, q.now)
-	return n, renewed, err
 }
 
 // sums are the checksums of a body that was received.
@@ -84,27 +123,29 @@ type sums struct {
 	crc64 string
 }
 
-// receive stores the body of a request as dir/name and checks it against the checksums that the request names.
-func (c *container) receive(q *request, dir, name string) (sums, *apiError) {
-	if err := c.root.MkdirAll(dir, 0o700); err != nil {
-		return sums{}, diskError(err)
+// tempDir is where bodies are received; it is emptied at each start.
+const tempDir = meta + "/tmp"
+
+// receive stores the body of a request in a file of its own and checks it against the checksums that the
+// request names. The caller renames or drops the file.
+func (c *container) receive(q *request) (sums, string, *apiError) {
+	if err := c.root.MkdirAll(tempDir, 0o700); err != nil {
+		return sums{}, "", diskError(err)
 	}
-	tmp := path.Join(dir, "t"+lakeward.NewID())
+	tmp := path.Join(tempDir, lakeward.NewID())
 	got, bad, err := c.store(q, tmp)
 	if err == nil && bad == "" {
-		err = c.root.Rename(tmp, path.Join(dir, name))
+		return got, tmp, nil
 	}
-	if err != nil || bad != "" {
-		_ = c.root.Remove(tmp)
+	c.dropTemp(tmp)
+	if bad != "" {
+		return got, "", refuse(bad)
 	}
-	switch {
-	case bad != "":
-		return got, refuse(bad)
-	case err != nil:
-		return got, diskError(err)
-	}
-	return got, nil
+	return got, "", diskError(err)
 }
+
+// dropTemp removes what was received and not used.
+func (c *container) dropTemp(tmp string) { _ = c.root.Remove(tmp) }
 
 // store writes the body to a new file; bad is the code of a checksum or length that is not the named one.
 func (c *container) store(q *request, name string) (got sums, bad string, err error) {
@@ -123,7 +164,7 @@ func (c *container) store(q *request, name string) (got sums, bad string, err er
 		sum = md5.New() //nolint:gosec // the service checks Content-MD5
 		w = io.MultiWriter(w, sum)
 	}
-	got.size, err = io.CopyBuffer(w, io.LimitReader(q.Body, maxAppend), make([]byte, 256<<10))
+	got.size, err = io.CopyBuffer(w, io.LimitReader(q.Body, maxAppend+1), make([]byte, 256<<10))
 	err = errors.Join(err, f.Close())
 	if sum != nil {
 		got.md5 = sum.Sum(nil)
@@ -133,6 +174,8 @@ func (c *container) store(q *request, name string) (got sums, bad string, err er
 	}
 	switch {
 	case err != nil:
+	case got.size > maxAppend:
+		bad = "RequestBodyTooLarge"
 	case wantCRC != "" && wantCRC != got.crc64:
 		bad = "Crc64Mismatch"
 	case wantMD5 != "" && wantMD5 != base64.StdEncoding.EncodeToString(got.md5):
@@ -159,7 +202,9 @@ func (c *container) flush(q *request) (*answer, *apiError) {
 	if perr != nil || position < 0 {
 		return nil, refuse("InvalidQueryParameterValue")
 	}
-	c.mu.Lock()
+	if err := c.lock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.Unlock()
 	n, err := c.found(q.path, true)
 	if err != nil {
@@ -171,29 +216,34 @@ func (c *container) flush(q *request) (*answer, *apiError) {
 	if err := conditions(q.Header, "", n); err != nil {
 		return nil, err
 	}
-	renewed, err := n.leaseAction(q.Header, q.now)
+	next := n.clone()
+	renewed, err := next.leaseAction(q.Header, q.now)
 	if err != nil {
 		return nil, err
 	}
 	for k, v := range contentHeaders(q.Header) {
-		n.keep(k, v)
+		next.keep(k, v)
 	}
-	if err := c.commit(q, n, position); err != nil {
+	next.endLease(q.Header)
+	if err := c.commit(q, n, next, position); err != nil {
 		return nil, err
 	}
-	n.endLease(q.Header)
-	a := newAnswer(http.StatusOK).stamp(n).set("x-ms-request-server-encrypted", "false")
+	a := newAnswer(http.StatusOK).stamp(next).set("x-ms-request-server-encrypted", "false")
 	if renewed != "" {
 		a.set("x-ms-lease-renewed", renewed)
 	}
 	return a, nil
 }
 
-// commit joins the pending blocks up to a position, which must be a block's border.
-func (c *container) commit(q *request, n *node, position int64) *apiError {
+// commit joins the pending blocks up to a position, which must be a block's border; next is the file afterwards.
+func (c *container) commit(q *request, n, next *node, position int64) *apiError {
 	blocks, err := c.pending(n)
 	if err != nil {
 		return diskError(err)
+	}
+	for len(blocks) > 0 && blocks[0].position < n.Size { // a block that came twice, the second time too late
+		c.dropBlock(n, blocks[0])
+		blocks = blocks[1:]
 	}
 	end, used := n.Size, 0
 	for _, b := range blocks {
@@ -205,20 +255,21 @@ func (c *container) commit(q *request, n *node, position int64) *apiError {
 	if end != position {
 		return refuse("InvalidFlushPosition")
 	}
-	next := *n
 	next.Size, next.ETag, next.Modified = position, c.etags.next(), q.now
-	if err := c.content(q.path, n, &next, blocks[:used]); err != nil {
+	if err := c.content(q.path, n, next, blocks[:used]); err != nil {
 		return diskError(err)
 	}
-	*n = next
-	c.nodes[q.path] = n
 	for i, b := range blocks {
 		if i < used || q.query.Get("retainUncommittedData") != "true" {
-			_ = c.root.Remove(path.Join(c.pendingDir(n), strconv.FormatInt(b.position, 10)))
+			c.dropBlock(n, b)
 		}
 	}
 	_ = c.root.Remove(c.pendingDir(n)) // only if it is empty
 	return nil
+}
+
+func (c *container) dropBlock(n *node, b pendingBlock) {
+	_ = c.root.Remove(path.Join(c.pendingDir(n), formatInt(b.position)))
 }
 
 // content adds blocks to a file and records its next state.

@@ -163,7 +163,9 @@ func blobContent(h http.Header) map[string]string {
 
 // change alters what is kept of a path or container, gives it a new ETag and records it.
 func (c *container) change(q *request, alter func(*node)) (*answer, *apiError) {
-	c.mu.Lock()
+	if err := c.lock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.Unlock()
 	n, err := c.target(q)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"time"
 
 	"github.com/lakeward/lakeward"
 )
@@ -19,13 +18,15 @@ func (s *Server) copyBlob(q *request) (*answer, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	dir := dst.blocksDir(q.path)
-	tmp := path.Join(dir, "copy"+lakeward.NewID())
-	from, err := src.copyOut(q, source, dir, tmp)
+	tmp := path.Join(tempDir, lakeward.NewID())
+	defer dst.dropTemp(tmp)
+	from, err := src.copyOut(q, source, tmp)
 	if err != nil {
 		return nil, err
 	}
-	dst.mu.Lock()
+	if err := dst.lock(); err != nil {
+		return nil, err
+	}
 	defer dst.mu.Unlock()
 	n := dst.newBlob(q, from.Size)
 	n.Content = from.Content
@@ -34,7 +35,6 @@ func (s *Server) copyBlob(q *request) (*answer, *apiError) {
 	}
 	n.Blob.Blocks, n.Blob.CopyID, n.Blob.CopyFrom, n.Blob.CopiedAt = from.Blob.Blocks, lakeward.NewID(), q.Header.Get("x-ms-copy-source"), q.now
 	if err := dst.commitBlob(q, tmp, n); err != nil {
-		_ = dst.root.Remove(tmp)
 		return nil, err
 	}
 	return newAnswer(http.StatusAccepted).stamp(n).set("x-ms-copy-id", n.Blob.CopyID, "x-ms-copy-status", "success"), nil
@@ -51,11 +51,11 @@ func (s *Server) copySource(q *request) (*request, *container, *apiError) {
 	if source.bad != "" || s.account(source.account) == nil {
 		return nil, nil, refuse("CannotVerifyCopySource")
 	}
-	if claims, err := s.tokens.verify(bearer(q.Header), s.tenant(), time.Now()); err == nil {
+	if claims, err := s.tokens.verify(bearer(q.Header), s.tenantOf(source.account), s.now()); err == nil {
 		if role := s.role(claims.App, source); role != contributor && role != owns && role != reader {
 			return nil, nil, refuse("CannotVerifyCopySource")
 		}
-	} else if source.account != q.account { // a key opens its own account only
+	} else if bearer(q.Header) != "" || source.account != q.account { // a key opens its own account only
 		return nil, nil, refuse("CannotVerifyCopySource")
 	}
 	c := s.container(source.account, source.container)
@@ -66,8 +66,10 @@ func (s *Server) copySource(q *request) (*request, *container, *apiError) {
 }
 
 // copyOut copies a file to tmp and returns its node as it was.
-func (c *container) copyOut(q, source *request, dir, tmp string) (node, *apiError) {
-	c.mu.RLock()
+func (c *container) copyOut(q, source *request, tmp string) (node, *apiError) {
+	if err := c.rlock(); err != nil {
+		return node{}, err
+	}
 	defer c.mu.RUnlock()
 	n := c.nodes[source.path]
 	switch {
@@ -81,11 +83,11 @@ func (c *container) copyOut(q, source *request, dir, tmp string) (node, *apiErro
 	if err := conditions(q.Header, "x-ms-source-", n); err != nil {
 		return node{}, err
 	}
-	if err := c.root.MkdirAll(dir, 0o700); err != nil {
+	if err := c.root.MkdirAll(tempDir, 0o700); err != nil {
 		return node{}, diskError(err)
 	}
 	if err := c.assemble(tmp, []part{{c.file(source.path), 0, n.Size}}); err != nil {
 		return node{}, diskError(err)
 	}
-	return *n, nil
+	return *n.clone(), nil
 }

@@ -49,7 +49,9 @@ func (c *container) setTags(q *request) (*answer, *apiError) {
 }
 
 func (c *container) getTags(q *request) (*answer, *apiError) {
-	c.mu.RLock()
+	if err := c.rlock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.RUnlock()
 	n, err := c.found(q.path, true)
 	if err != nil {
@@ -97,6 +99,9 @@ func (c *container) setExpiry(q *request) (*answer, *apiError) {
 func expiry(h http.Header, created, now time.Time) (time.Time, *apiError) {
 	option, value := h.Get("x-ms-expiry-option"), h.Get("x-ms-expiry-time")
 	ms, merr := strconv.ParseInt(value, 10, 64)
+	if ms > maxExpiry {
+		merr = strconv.ErrRange
+	}
 	at, terr := http.ParseTime(value)
 	switch {
 	case option == "" || strings.EqualFold(option, "NeverExpire"):
@@ -105,15 +110,30 @@ func expiry(h http.Header, created, now time.Time) (time.Time, *apiError) {
 		return at, nil
 	case strings.EqualFold(option, "RelativeToNow") && merr == nil && ms > 0:
 		return now.Add(time.Duration(ms) * time.Millisecond), nil
-	case strings.EqualFold(option, "RelativeToCreation") && merr == nil && created.Add(time.Duration(ms)*time.Millisecond).After(now):
+	case strings.EqualFold(option, "RelativeToCreation") && merr == nil && ms > 0 && created.Add(time.Duration(ms)*time.Millisecond).After(now):
 		return created.Add(time.Duration(ms) * time.Millisecond), nil
 	}
 	return time.Time{}, refuse("InvalidHeaderValue")
 }
 
+// maxExpiry is a hundred years in milliseconds.
+const maxExpiry = 100 * 366 * 24 * 3600 * 1000
+
+// expires notes when the next file ends.
+func (c *container) expires(at time.Time) {
+	if at.IsZero() {
+		return
+	}
+	if have := c.soonest.Load(); have == 0 || at.UnixNano() < have {
+		c.soonest.Store(at.UnixNano())
+	}
+}
+
 // adjust changes what is kept of a file without giving it a new ETag.
 func (c *container) adjust(q *request, alter func(*node) *apiError) (*answer, *apiError) {
-	c.mu.Lock()
+	if err := c.lock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.Unlock()
 	n, err := c.target(q)
 	if err != nil {
@@ -135,6 +155,7 @@ func (c *container) adjust(q *request, alter func(*node) *apiError) (*answer, *a
 		return nil, err
 	}
 	*n = next
+	c.expires(n.Expiry)
 	if err := c.put(q.path, n); err != nil {
 		return nil, diskError(err)
 	}
@@ -143,10 +164,14 @@ func (c *container) adjust(q *request, alter func(*node) *apiError) (*answer, *a
 
 // expire deletes the files whose time is over.
 func (c *container) expire(now time.Time) {
-	c.mu.Lock()
+	if at := c.soonest.Load(); at == 0 || now.UnixNano() < at || c.lock() != nil {
+		return
+	}
 	defer c.mu.Unlock()
+	c.soonest.Store(0)
 	for p, n := range c.nodes {
 		if n.Expiry.IsZero() || now.Before(n.Expiry) {
+			c.expires(n.Expiry)
 			continue
 		}
 		if err := c.root.Remove(c.file(p)); err == nil {
@@ -196,7 +221,9 @@ func (c *container) setPolicies(q *request) (*answer, *apiError) {
 }
 
 func (c *container) getPolicies(q *request) (*answer, *apiError) {
-	c.mu.RLock()
+	if err := c.rlock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.RUnlock()
 	if id := q.Header.Get("x-ms-lease-id"); id != "" {
 		if err := c.self.checkLease(id, q.now); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,7 +83,9 @@ func (c *container) listBlobs(q *request) (*answer, *apiError) {
 	if derr != nil {
 		return nil, refuse("InvalidQueryParameterValue")
 	}
-	c.mu.RLock()
+	if err := c.rlock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.RUnlock()
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(c.blobNames(out.Prefix, out.Delimiter))), func(n string) bool { return n <= string(after) && out.Marker != "" })
 	if len(names) > most {
@@ -145,6 +148,9 @@ func (n *node) blobMetadata() *blobMetadata {
 		values["hdi_isfolder"] = "true"
 	}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`).MatchString(key) {
+			continue // no name for an element
+		}
 		m.Entries = append(m.Entries, metadataEntry{xml.Name{Local: strings.ToLower(key)}, values[key]})
 	}
 	return m

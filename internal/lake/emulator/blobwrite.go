@@ -33,13 +33,14 @@ func (c *container) putBlob(q *request) (*answer, *apiError) {
 		q.op = "create-dir"
 		return c.create(q)
 	}
-	dir, name := c.blocksDir(q.path), "put"+lakeward.NewID()
-	got, err := c.receive(q, dir, name)
+	got, tmp, err := c.receive(q)
 	if err != nil {
 		return nil, err
 	}
-	tmp := path.Join(dir, name)
-	c.mu.Lock()
+	defer c.dropTemp(tmp)
+	if err := c.lock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.Unlock()
 	n := c.newBlob(q, got.size)
 	if n.Content["Content-Type"] == "" {
@@ -49,7 +50,6 @@ func (c *container) putBlob(q *request) (*answer, *apiError) {
 		n.keep("Content-MD5", base64.StdEncoding.EncodeToString(got.md5))
 	}
 	if err := c.commitBlob(q, tmp, n); err != nil {
-		_ = c.root.Remove(tmp)
 		return nil, err
 	}
 	return newAnswer(http.StatusCreated).stamp(n).summed(got).set("x-ms-request-server-encrypted", "true"), nil
@@ -71,6 +71,7 @@ func (c *container) newBlob(q *request, size int64) *node {
 
 // commitBlob makes the file tmp the content of a path, if the conditions of the request hold.
 func (c *container) commitBlob(q *request, tmp string, n *node) *apiError {
+	c.look(q.path)
 	old := c.nodes[q.path]
 	if old != nil && q.Header.Get("If-None-Match") == "*" {
 		return refuse("PathAlreadyExists")
@@ -102,7 +103,10 @@ func (c *container) commitBlob(q *request, tmp string, n *node) *apiError {
 	if old != nil {
 		_ = c.root.RemoveAll(c.pendingDir(old))
 	}
-	_ = c.root.RemoveAll(c.blocksDir(q.path))
+	for _, b := range c.uncommitted(q.path) {
+		_ = c.root.Remove(path.Join(c.blocksDir(q.path), blockFile(b.ID)))
+	}
+	_ = c.root.Remove(c.blocksDir(q.path)) // only if it is empty
 	return nil
 }
 
@@ -135,20 +139,27 @@ func (c *container) putBlock(q *request) (*answer, *apiError) {
 	case q.ContentLength > maxAppend:
 		return nil, refuse("RequestBodyTooLarge")
 	}
+	got, tmp, err := c.receive(q)
+	if err != nil {
+		return nil, err
+	}
+	defer c.dropTemp(tmp)
+	if err := c.lock(); err != nil {
+		return nil, err
+	}
+	defer c.mu.Unlock()
 	if err := c.takesBlock(q, name); err != nil {
 		return nil, err
 	}
-	got, err := c.receive(q, c.blocksDir(q.path), name)
-	if err != nil {
-		return nil, err
+	dir := c.blocksDir(q.path)
+	if err := errors.Join(c.root.MkdirAll(dir, 0o700), c.root.Rename(tmp, path.Join(dir, name))); err != nil {
+		return nil, diskError(err)
 	}
 	return newAnswer(http.StatusCreated).summed(got).set("x-ms-request-server-encrypted", "true"), nil
 }
 
 // takesBlock refuses a block of a file that dfs made, and one whose id has another length than its siblings'.
 func (c *container) takesBlock(q *request, name string) *apiError {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
 	n := c.nodes[q.path]
 	switch {
 	case n != nil && n.Dir:
@@ -191,7 +202,9 @@ func (c *container) putBlocks(q *request) (*answer, *apiError) {
 	if aerr != nil {
 		return nil, aerr
 	}
-	c.mu.Lock()
+	if err := c.lock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.Unlock()
 	old := c.nodes[q.path]
 	if old != nil && !old.Dir && !old.Blob.Written {
@@ -207,13 +220,12 @@ func (c *container) putBlocks(q *request) (*answer, *apiError) {
 	}
 	n := c.newBlob(q, size)
 	n.Blob.Blocks = refs
-	dir := c.blocksDir(q.path)
-	tmp := path.Join(dir, "list"+lakeward.NewID())
-	if err := errors.Join(c.root.MkdirAll(dir, 0o700), c.assemble(tmp, parts)); err != nil {
+	tmp := path.Join(tempDir, lakeward.NewID())
+	if err := errors.Join(c.root.MkdirAll(tempDir, 0o700), c.assemble(tmp, parts)); err != nil {
 		return nil, diskError(err)
 	}
+	defer c.dropTemp(tmp)
 	if err := c.commitBlob(q, tmp, n); err != nil {
-		_ = c.root.Remove(tmp)
 		return nil, err
 	}
 	return newAnswer(http.StatusCreated).stamp(n).set("x-ms-request-server-encrypted", "true"), nil
@@ -278,7 +290,9 @@ func (c *container) chosen(p string, old *node, list []listed) ([]part, []blockR
 
 // getBlocks lists the blocks of a file.
 func (c *container) getBlocks(q *request) (*answer, *apiError) {
-	c.mu.RLock()
+	if err := c.rlock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.RUnlock()
 	type block struct {
 		Name string

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/lakeward/lakeward"
@@ -21,6 +22,9 @@ const (
 
 // meta is the folder of everything that is not content.
 const meta = ".meta"
+
+// reservedNames are those of the folders in .meta that are no account's.
+func reservedNames() []string { return []string{"pending", "blocks", "tls", "lock", "tmp", "trash"} }
 
 // config is what a lake keeps of itself in .meta/config.json.
 type config struct {
@@ -99,7 +103,7 @@ func loadConfig(root *os.Root, opt Options) (*config, error) {
 	}
 	for _, a := range opt.Accounts {
 		name, kind, given := strings.Cut(a, ":")
-		if _, err := lakeward.ParseLocation("abfss://" + DefaultContainer + "@" + name + ".dfs." + lakeward.EmulatorSuffix); err != nil || given && kind != "flat" {
+		if _, err := lakeward.ParseLocation("abfss://" + DefaultContainer + "@" + name + ".dfs." + lakeward.EmulatorSuffix); err != nil || given && kind != "flat" || slices.Contains(reservedNames(), name) {
 			return nil, &lakeward.Error{Kind: lakeward.Invalid, Code: "LAKE-1005", Msg: "an account is NAME or NAME:flat, with 3 to 24 lower-case letters and digits, not " + lakeward.Quote(a)}
 		}
 		if c.account(name) == nil {

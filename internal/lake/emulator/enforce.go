@@ -19,16 +19,29 @@ func (s *Server) allowed(oid string, q *request) bool {
 	if !ok {
 		return false
 	}
-	var also []need // of the source of a rename, which may lie in another container
-	source := c
-	if q.op == "rename" {
-		src, from, err := c.renameSource(q.Header.Get("x-ms-rename-source"))
-		if err != nil {
-			return false
+	return c.grants(oid, append(needs, c.furtherNeeds(q)...))
+}
+
+// furtherNeeds are rights on what is there already: w on a file that is overwritten, rwx on every folder that
+// goes with a folder.
+func (c *container) furtherNeeds(q *request) []need {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	n := c.nodes[q.path]
+	switch {
+	case n == nil:
+	case !n.Dir && (q.op == "create" || q.op == "put-blob" || q.op == "put-blocks"):
+		return []need{{q.path, "w"}}
+	case n.Dir && q.op == "delete" && q.query.Get("recursive") == "true":
+		all := []need{{q.path, "rwx"}}
+		for p, below := range c.nodes {
+			if below.Dir && strings.HasPrefix(p, q.path+"/") {
+				all = append(all, need{p, "rwx"})
+			}
 		}
-		source, also = src, []need{{path.Dir(from), "wx"}}
+		return all
 	}
-	return c.grants(oid, needs) && source.grants(oid, also)
+	return nil
 }
 
 // needsOf are the rights that an operation needs; false for one that no list can allow.

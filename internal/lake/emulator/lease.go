@@ -112,12 +112,15 @@ func (n *node) endLease(h http.Header) {
 
 // leaseRequest is the lease operation of a path, or of a container on the blob host (ADL-51).
 func (c *container) leaseRequest(q *request) (*answer, *apiError) {
-	c.mu.Lock()
+	if err := c.lock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.Unlock()
 	n, err := c.target(q)
 	if err != nil {
 		return nil, err
 	}
+	n = n.clone() // what is refused changes nothing
 	status, left := http.StatusOK, ""
 	switch action := q.Header.Get("x-ms-lease-action"); action {
 	case "acquire":
@@ -199,4 +202,11 @@ func (n *node) breakLease(h http.Header, now time.Time) (string, *apiError) {
 		n.Lease.Breaking = now.Add(left)
 	}
 	return strconv.Itoa(int(left / time.Second)), nil
+}
+
+func sameLease(a, b *lease) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
 }

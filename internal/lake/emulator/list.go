@@ -24,7 +24,9 @@ func (q *request) most(parameter string, limit int) (int, *apiError) {
 
 // list answers with a page of paths (ADL-42).
 func (c *container) list(q *request) (*answer, *apiError) {
-	c.mu.RLock()
+	if err := c.rlock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.RUnlock()
 	recursive, berr := strconv.ParseBool(q.query.Get("recursive"))
 	if berr != nil {

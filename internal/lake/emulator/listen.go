@@ -110,23 +110,29 @@ func loopback(addr string) bool {
 	return err == nil && ap.Addr().IsLoopback()
 }
 
-// leaf is the certificate of the lake; it is signed anew before it ends.
+// leaf is a certificate and when it is signed anew.
+type leaf struct {
+	certificate *tls.Certificate
+	renew       time.Time
+}
+
+// leaf is the certificate of the lake at an address.
 func (s *Server) leaf(addr net.Addr) (*tls.Certificate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.certificate != nil && time.Now().Before(s.renew) {
-		return s.certificate, nil
-	}
 	ip := net.IPv4(127, 0, 0, 1)
 	if tcp, ok := addr.(*net.TCPAddr); ok {
 		ip = tcp.IP
+	}
+	if l, ok := s.leaves[ip.String()]; ok && time.Now().Before(l.renew) {
+		return l.certificate, nil
 	}
 	cert, err := s.ca.leaf(ip)
 	if err != nil {
 		return nil, err
 	}
-	s.certificate, s.renew = &cert, time.Now().AddDate(0, 0, 14)
-	return s.certificate, nil
+	s.leaves[ip.String()] = leaf{&cert, time.Now().AddDate(0, 0, 14)}
+	return &cert, nil
 }
 
 // tunnels is a proxy for clients that insist on the service's host names: it leads every tunnel to the lake

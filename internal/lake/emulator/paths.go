@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lakeward/lakeward"
 )
@@ -31,7 +32,7 @@ func (c *container) checkName(p string) *apiError {
 		return refuse("PathIsTooDeep")
 	}
 	for _, s := range segments {
-		if s == "" || s == "." || s == ".." || len(s) > maxSegment || strings.Contains(s, "\x00") {
+		if s == "" || s == "." || s == ".." || !utf8.ValidString(s) || len(s) > maxSegment || strings.Contains(s, "\x00") {
 			return refuse("InvalidResourceName")
 		}
 	}
@@ -39,7 +40,9 @@ func (c *container) checkName(p string) *apiError {
 }
 
 func (c *container) headFilesystem(q *request) (*answer, *apiError) {
-	c.mu.RLock()
+	if err := c.rlock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.RUnlock()
 	a := newAnswer(http.StatusOK).stamp(&c.self).set("x-ms-namespace-enabled", strconv.FormatBool(!c.flat), "x-ms-default-encryption-scope", "$account-encryption-key",
 		"x-ms-deny-encryption-scope-override", "false")
@@ -83,9 +86,12 @@ func conditions(h http.Header, prefix string, n *node) *apiError {
 
 // create makes an empty file or a folder (ADL-43).
 func (c *container) create(q *request) (*answer, *apiError) {
-	c.mu.Lock()
+	if err := c.lock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.Unlock()
 	dir := q.op == "create-dir"
+	c.look(q.path)
 	old := c.nodes[q.path]
 	if old != nil && q.Header.Get("If-None-Match") == "*" {
 		e := refuse("PathAlreadyExists")
@@ -116,6 +122,7 @@ func (c *container) create(q *request) (*answer, *apiError) {
 	if n.Expiry, eerr = expiry(q.Header, q.now, q.now); eerr != nil {
 		return nil, eerr
 	}
+	c.expires(n.Expiry)
 	if err := c.createdPerms(q, n); err != nil {
 		return nil, err
 	}
@@ -219,9 +226,23 @@ func (c *container) writable(q *request) (*node, *apiError) {
 	return n, n.checkLease(q.Header.Get("x-ms-lease-id"), q.now)
 }
 
+// trashDir takes what is deleted out of the tree in one step; it is emptied at once, and at each start.
+const trashDir = meta + "/trash"
+
+// discard removes a file or folder of the tree so that nobody sees half of it.
+func (c *container) discard(name string) error {
+	aside := path.Join(trashDir, lakeward.NewID())
+	if err := errors.Join(c.root.MkdirAll(trashDir, 0o700), c.root.Rename(name, aside)); err != nil {
+		return err
+	}
+	return errors.Join(c.sync(path.Dir(name)), c.root.RemoveAll(aside))
+}
+
 // delete removes a file or a folder (ADL-50).
 func (c *container) delete(q *request) (*answer, *apiError) {
-	c.mu.Lock()
+	if err := c.lock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.Unlock()
 	n, err := c.writable(q)
 	if err != nil {
@@ -230,7 +251,7 @@ func (c *container) delete(q *request) (*answer, *apiError) {
 	if n.Dir && q.query.Get("recursive") != "true" && !c.empty(q.path) {
 		return nil, refuse("DirectoryNotEmpty")
 	}
-	if err := c.root.RemoveAll(c.file(q.path)); err != nil {
+	if err := c.discard(c.file(q.path)); err != nil {
 		return nil, diskError(err)
 	}
 	for p, below := range c.nodes {

@@ -12,7 +12,9 @@ import (
 // head answers with the state of a path (ADL-48).
 func (c *container) head(q *request) (*answer, *apiError) {
 	c.refresh(q.path)
-	c.mu.RLock()
+	if err := c.rlock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.RUnlock()
 	_, a, err := c.state(q, false)
 	return a, err
@@ -66,7 +68,9 @@ func statusAnswer(n *node) *answer {
 // read sends the content of a file or a range of it (ADL-47).
 func (c *container) read(q *request) (*answer, *apiError) {
 	c.refresh(q.path)
-	c.mu.RLock()
+	if err := c.rlock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.RUnlock()
 	n, a, err := c.state(q, true)
 	if err != nil {

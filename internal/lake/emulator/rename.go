@@ -18,6 +18,11 @@ func (c *container) rename(q *request) (*answer, *apiError) {
 		return nil, refuse("EndpointUnsupportedAccountFeatures")
 	}
 	defer lockBoth(c, source)()
+	if c.deleted || source.deleted {
+		return nil, refuse("FilesystemNotFound")
+	}
+	c.look(q.path)
+	source.look(from)
 	src, dst := source.nodes[from], c.nodes[q.path]
 	if src == nil {
 		return nil, refuse("SourcePathNotFound")
@@ -41,7 +46,7 @@ func (c *container) rename(q *request) (*answer, *apiError) {
 		return nil, err
 	}
 	if source != c || from != q.path {
-		if err := c.move(source, from, q.path, dst); err != nil {
+		if err := c.move(source, from, q.path); err != nil {
 			return nil, diskError(err)
 		}
 	}
@@ -117,44 +122,57 @@ func (c *container) checkRename(source *container, from, to string, src, dst *no
 	return nil
 }
 
-// move renames in the tree between two lines of the log, so that either end of it is found after a kill.
-// From another container the new names are written first: without their files they are dropped at a start.
-func (c *container) move(source *container, from, to string, dst *node) error {
-	first, last := line{Kind: "intent", Path: from, To: to}, line{Kind: "move", Path: from, To: to}
-	var err error
-	if source == c {
-		err = c.record(first)
-	} else {
-		err = c.announce(source, from, to)
+// move renames in the tree between lines of the log, so that either end of it is found after a kill.
+func (c *container) move(source *container, from, to string) error {
+	lines := []line{{Kind: "intent", Path: from, To: to}}
+	if source != c {
+		lines = c.arrival(source, from, to)
 	}
-	if err == nil && dst != nil && dst.Dir {
-		err = c.root.Remove(c.file(to))
-	}
-	if err == nil {
-		err = c.root.Rename(source.file(from), c.file(to))
-	}
-	if err != nil {
+	if err := c.record(lines...); err != nil {
 		return err
 	}
+	if dst := c.nodes[to]; dst != nil && dst.Dir { // empty; os.Rename does not replace folders
+		if err := c.root.Remove(c.file(to)); err != nil {
+			return errors.Join(err, c.undo(source, from, to))
+		}
+	}
+	if err := c.root.Rename(source.file(from), c.file(to)); err != nil {
+		return errors.Join(err, c.undo(source, from, to))
+	}
+	var err error
 	if source == c {
 		c.moved(from, to)
-		err = c.record(last)
+		err = c.record(line{Kind: "move", Path: from, To: to})
 	} else {
 		c.adopt(source, from, to)
-		err = source.record(line{Kind: "del", Path: from})
+		err = errors.Join(c.record(line{Kind: "arrived"}), source.record(line{Kind: "del", Path: from}))
 	}
 	return errors.Join(err, c.sync(path.Dir(c.file(to))), c.sync(path.Dir(source.file(from))))
 }
 
-// announce records the nodes that a move brings from another container.
-func (c *container) announce(source *container, from, to string) error {
-	lines := []line{{Kind: "del", Path: to}}
+// undo closes the intent of a rename that failed: the log says again what is there.
+func (c *container) undo(source *container, from, to string) error {
+	if source == c {
+		return c.record(line{Kind: "put", Path: from, Node: c.nodes[from]})
+	}
+	lines := []line{{Kind: "arrived"}, {Kind: "del", Path: to}}
+	for q, n := range c.nodes {
+		if q == to || strings.HasPrefix(q, to+"/") {
+			lines = append(lines, line{Kind: "put", Path: q, Node: n})
+		}
+	}
+	return c.record(lines...)
+}
+
+// arrival are the lines of what a move brings from another container; they count once the source is gone.
+func (c *container) arrival(source *container, from, to string) []line {
+	lines := []line{{Kind: "arrive", Path: to, To: source.file(from)}, {Kind: "del", Path: to}}
 	for q, n := range source.nodes {
 		if q == from || strings.HasPrefix(q, from+"/") {
 			lines = append(lines, line{Kind: "put", Path: to + strings.TrimPrefix(q, from), Node: n})
 		}
 	}
-	return c.record(lines...)
+	return lines
 }
 
 // adopt takes over the nodes of a path that was moved in from another container.

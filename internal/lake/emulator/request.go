@@ -224,10 +224,16 @@ func (s *Server) handle(q *request) (*answer, *apiError) {
 	}[q.op](q)
 }
 
+// account is a copy of the settings of an account, nil if there is none.
 func (s *Server) account(name string) *accountConf {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.conf.account(name)
+	a := s.conf.account(name)
+	if a == nil {
+		return nil
+	}
+	out := *a
+	return &out
 }
 
 func (s *Server) container(account, name string) *container {
@@ -252,16 +258,18 @@ func (s *Server) authorize(q *request) *apiError {
 	if token == "" {
 		return refuse("AuthenticationFailed")
 	}
-	tenant := s.tenant()
-	if own := s.account(q.account).Tenant; own != "" {
-		tenant = own
-	}
+	tenant := s.tenantOf(q.account)
 	c, err := s.tokens.verify(token, tenant, s.now())
 	if err != nil {
 		challenge := "Bearer authorization_uri=https://" + lakeward.Clouds()[0].Authority + "/" + tenant + "/oauth2/authorize resource_id=" + resource
 		return &apiError{code: "InvalidAuthenticationInfo", header: http.Header{"Www-Authenticate": {challenge}}}
 	}
 	q.oid = c.Oid
+	if q.op == "rename" {
+		if err := s.mayTake(c, q); err != nil {
+			return err
+		}
+	}
 	role := s.role(c.App, q)
 	if role == noRole && s.allowed(c.Oid, q) {
 		return nil
@@ -278,6 +286,37 @@ func (s *Server) authorize(q *request) *apiError {
 		return refuse("AuthorizationPermissionMismatch")
 	}
 	return nil
+}
+
+// mayTake reports whether a client may take the source of a rename away.
+func (s *Server) mayTake(c claims, q *request) *apiError {
+	at := s.container(q.account, q.container)
+	if at == nil {
+		return nil // told later
+	}
+	source, from, err := at.renameSource(q.Header.Get("x-ms-rename-source"))
+	if err != nil {
+		return err
+	}
+	take := &request{Request: q.Request, op: "delete", account: q.account, container: source.name, path: from, query: q.query, now: q.now}
+	switch s.role(c.App, take) {
+	case contributor, owns:
+		return nil
+	case firewalled:
+		return refuse("AuthorizationFailure")
+	}
+	if source.flat || !source.grants(c.Oid, []need{{path.Dir(from), "wx"}}) {
+		return refuse("AuthorizationPermissionMismatch")
+	}
+	return nil
+}
+
+// tenantOf is the tenant whose tokens an account accepts.
+func (s *Server) tenantOf(account string) string {
+	if a := s.account(account); a != nil && a.Tenant != "" {
+		return a.Tenant
+	}
+	return s.tenant()
 }
 
 // bearer is the token of a request, "" if it has none.
@@ -327,7 +366,12 @@ func (s *Server) createFilesystem(q *request) (*answer, *apiError) {
 		return nil, diskError(err)
 	}
 	c := s.container(q.account, q.container)
-	c.mu.Lock()
+	if c == nil {
+		return nil, refuse("FilesystemNotFound")
+	}
+	if err := c.lock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.Unlock()
 	c.self.Properties = q.Header.Get("x-ms-properties")
 	if q.blob {
@@ -348,12 +392,15 @@ func validContainer(name string) bool {
 	return err == nil
 }
 
+// deleteFilesystem removes a container. Requests that wait for it find it gone; a name that is made again is new.
 func (s *Server) deleteFilesystem(q *request) (*answer, *apiError) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key := q.account + "/" + q.container
-	c := s.containers[key]
-	c.mu.Lock()
+	c := s.container(q.account, q.container)
+	if c == nil {
+		return nil, refuse("FilesystemNotFound")
+	}
+	if err := c.lock(); err != nil {
+		return nil, err
+	}
 	defer c.mu.Unlock()
 	if err := conditions(q.Header, "", &c.self); err != nil {
 		return nil, err
@@ -361,11 +408,17 @@ func (s *Server) deleteFilesystem(q *request) (*answer, *apiError) {
 	if err := c.self.checkLease(q.Header.Get("x-ms-lease-id"), q.now); err != nil {
 		return nil, err
 	}
-	if err := c.root.RemoveAll(c.file("")); err != nil {
+	c.deleted = true
+	s.mu.Lock()
+	delete(s.containers, q.account+"/"+q.container)
+	s.mu.Unlock()
+	err := c.discard(c.file(""))
+	_ = c.log.Close()
+	if err = errors.Join(err, c.root.Remove(c.logName())); err != nil {
 		return nil, diskError(err)
 	}
-	_ = c.log.Close()
-	_ = c.root.Remove(c.logName())
-	delete(s.containers, key)
+	for _, n := range c.nodes {
+		_ = c.root.RemoveAll(c.pendingDir(n))
+	}
 	return newAnswer(http.StatusAccepted), nil
 }

@@ -7,7 +7,6 @@
 package emulator
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -51,13 +50,12 @@ type Server struct {
 
 	tls, plain, proxy, control *door // all but the first may be missing
 
-	mu          sync.Mutex
-	conf        *config
-	containers  map[string]*container // by account/container
-	certificate *tls.Certificate
-	ahead       time.Duration // of the machine's clock
-	refused     int           // number with which every sign-in fails
-	renew       time.Time     // when the certificate is signed anew
+	mu         sync.Mutex
+	conf       *config
+	containers map[string]*container // by account/container
+	leaves     map[string]leaf       // certificates by the address that they are for
+	ahead      time.Duration         // of the machine's clock
+	refused    int                   // number with which every sign-in fails
 }
 
 // Start opens the lake in dir, makes it if it is not there, and serves it until Close. A new lake has
@@ -67,6 +65,14 @@ func Start(dir string, opt Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s, err := serve(dir, opt)
+	if err != nil && opt.Memory {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, err
+}
+
+func serve(dir string, opt Options) (*Server, error) {
 	if err := os.MkdirAll(filepath.Join(dir, meta), 0o700); err != nil {
 		return nil, err
 	}
@@ -78,7 +84,7 @@ func Start(dir string, opt Options) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	s := &Server{root: root, lock: lock, opt: opt, containers: map[string]*container{}, etags: &etagSource{}}
+	s := &Server{root: root, lock: lock, opt: opt, containers: map[string]*container{}, leaves: map[string]leaf{}, etags: &etagSource{}}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(err, root.Close(), lock.Close())
 	}
@@ -135,6 +141,9 @@ func (s *Server) load() (err error) {
 // dropPending removes what a killed lake left behind: appended data whose file is gone or that is part of
 // it by now, and files that were being made.
 func (s *Server) dropPending() error {
+	if err := errors.Join(s.root.RemoveAll(tempDir), s.root.RemoveAll(trashDir)); err != nil {
+		return err
+	}
 	alive := map[string]*node{}
 	for _, c := range s.containers {
 		for _, n := range c.nodes {
@@ -198,6 +207,10 @@ func (s *Server) CreateContainer(account, name string) error {
 	}
 	if s.containers[account+"/"+name] != nil {
 		return refuse("FilesystemAlreadyExists")
+	}
+	// The log of a container of that name that was deleted would lend it leases and properties.
+	if err := s.root.Remove(path.Join(meta, account, name+".log")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	c, err := openContainer(s.root, account, name, a.Flat, s.opt.NoSync, s.etags)
 	if err != nil {
@@ -365,8 +378,9 @@ func (s *Server) isToken(r *http.Request) bool {
 			return true
 		}
 	}
-	p := r.URL.Path
-	return net.ParseIP(host) != nil && (strings.Contains(p, "/oauth2/") || strings.Contains(p, "/.well-known/") || strings.HasSuffix(p, "/discovery/instance"))
+	first, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	second, _, _ := strings.Cut(rest, "/")
+	return net.ParseIP(host) != nil && s.account(first) == nil && slices.Contains([]string{"oauth2", "v2.0", ".well-known", "discovery"}, second)
 }
 
 // Dir is the folder of the lake.

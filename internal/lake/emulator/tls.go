@@ -41,6 +41,9 @@ func loadAuthority(root *os.Root) (*authority, error) {
 		return nil, err
 	}
 	keyPEM, err := root.ReadFile(caKey)
+	if errors.Is(err, fs.ErrNotExist) { // killed between the two
+		return makeAuthority(root)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,15 +1,14 @@
 package emulator
 
 import (
-	"bufio"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -42,13 +41,15 @@ type node struct {
 	Blob       blobState         `json:"blob,omitzero"`
 }
 
-// line is one entry of a container's log. Kinds: put, del, intent and move of a rename, write of new
-// content that lies ready in the file To, container.
-type line struct {
-	Kind string `json:"kind"`
-	Path string `json:"path,omitempty"`
-	To   string `json:"to,omitempty"`
-	Node *node  `json:"node,omitempty"`
+// clone is a copy that shares nothing that changes.
+func (n *node) clone() *node {
+	next := *n
+	next.Content, next.ACL, next.Blob.Tags = maps.Clone(n.Content), slices.Clone(n.ACL), maps.Clone(n.Blob.Tags)
+	if n.Lease != nil {
+		l := *n.Lease
+		next.Lease = &l
+	}
+	return &next
 }
 
 // container is one file system: its bytes lie in the plain tree, the rest in memory and in its log.
@@ -62,6 +63,9 @@ type container struct {
 	nodes   map[string]*node
 	self    node
 	log     *os.File
+	logged  int64 // length of the log
+	deleted bool
+	soonest atomic.Int64 // when the next file expires, in nanoseconds; 0 is never
 	etags   *etagSource
 	synced  atomic.Int64                 // files and folders that were synced
 	sibling func(name string) *container // another container of the account
@@ -80,13 +84,33 @@ func (e *etagSource) next() string {
 	return fmt.Sprintf("0x8%015X", e.last)
 }
 
+// lock locks the container for writing, if it is still there: a request may have waited for its deletion.
+func (c *container) lock() *apiError {
+	c.mu.Lock()
+	if c.deleted {
+		c.mu.Unlock()
+		return refuse("FilesystemNotFound")
+	}
+	return nil
+}
+
+// rlock is lock for reading.
+func (c *container) rlock() *apiError {
+	c.mu.RLock()
+	if c.deleted {
+		c.mu.RUnlock()
+		return refuse("FilesystemNotFound")
+	}
+	return nil
+}
+
 func (c *container) file(p string) string { return path.Join(c.account, c.name, p) }
 
 func (c *container) logName() string { return path.Join(meta, c.account, c.name+".log") }
 
 // blocksDir is where the uncommitted blocks of a name lie; no name shows them (ADL-115).
 func (c *container) blocksDir(p string) string {
-	sum := sha256.Sum256([]byte(c.account + "/" + c.name + "/" + p))
+	sum := sha256.Sum256([]byte(c.self.ID + "/" + p))
 	return path.Join(meta, "blocks", hex.EncodeToString(sum[:16]))
 }
 
@@ -104,60 +128,10 @@ func openContainer(root *os.Root, account, name string, flat, nosync bool, etags
 	if err := c.reconcile(); err != nil {
 		return nil, fmt.Errorf("read container %s: %w", name, err)
 	}
+	for _, n := range c.nodes {
+		c.expires(n.Expiry)
+	}
 	return c, c.compact()
-}
-
-func (c *container) replay() error {
-	f, err := c.root.Open(c.logName())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	var open *line // a rename whose end is not in the log
-	r := bufio.NewReader(f)
-	for {
-		text, err := r.ReadBytes('\n')
-		if err != nil {
-			break // a line without its end was being written when the process died
-		}
-		var l line
-		if err := json.Unmarshal(text, &l); err != nil {
-			return err
-		}
-		switch l.Kind {
-		case "put":
-			c.nodes[l.Path] = l.Node
-		case "del":
-			c.forget(l.Path)
-		case "intent", "write":
-			open = &l
-			continue
-		case "move":
-			c.moved(l.Path, l.To)
-		case "container":
-			c.self = *l.Node
-		}
-		open = nil
-	}
-	if open == nil {
-		return nil
-	}
-	// The process died in the middle: what the tree shows says whether the rename of the file was done.
-	before := c.file(open.Path)
-	if open.Kind == "write" {
-		before = open.To
-	}
-	if _, err := c.root.Lstat(before); errors.Is(err, fs.ErrNotExist) {
-		if open.Kind == "write" {
-			c.nodes[open.Path] = open.Node
-		} else {
-			c.moved(open.Path, open.To)
-		}
-	}
-	return nil
 }
 
 // reconcile makes the index agree with the tree: bytes and names of the tree win.
@@ -170,6 +144,9 @@ func (c *container) reconcile() error {
 		info, err := d.Info()
 		if err != nil {
 			return err
+		}
+		if !info.Mode().IsRegular() && !info.IsDir() {
+			return nil // a link could lead out of the container
 		}
 		p := strings.TrimPrefix(name, c.file("")+"/")
 		seen[p] = true
@@ -208,61 +185,36 @@ func (c *container) believe(p string, info fs.FileInfo) {
 func (c *container) refresh(p string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	info, err := c.root.Stat(c.file(p))
+	if !c.deleted {
+		c.look(p)
+	}
+}
+
+// look is refresh for who holds the lock.
+func (c *container) look(p string) {
+	info, err := c.lstat(p)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case err == nil && (info.Mode().IsRegular() || info.IsDir()):
+		c.believe(p, info)
+	case err == nil || errors.Is(err, fs.ErrNotExist):
 		if c.nodes[p] != nil {
 			c.forget(p)
 		}
-	case err == nil && (info.Mode().IsRegular() || info.IsDir()):
-		c.believe(p, info)
 	}
 }
 
-// compact writes the log anew, one line for each node, and opens it for appending.
-func (c *container) compact() error {
-	tmp := c.logName() + ".tmp"
-	f, err := c.root.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriter(f)
-	enc := json.NewEncoder(w)
-	err = enc.Encode(line{Kind: "container", Node: &c.self})
-	for p, n := range c.nodes {
-		err = errors.Join(err, enc.Encode(line{Kind: "put", Path: p, Node: n}))
-	}
-	if err = errors.Join(err, w.Flush(), f.Close()); err != nil {
-		return err
-	}
-	if err := c.root.Rename(tmp, c.logName()); err != nil {
-		return err
-	}
-	c.log, err = c.root.OpenFile(c.logName(), os.O_WRONLY|os.O_APPEND, 0o600)
-	return err
-}
-
-// record appends lines to the log in one write.
-func (c *container) record(lines ...line) error {
-	var b []byte
-	for _, l := range lines {
-		text, err := json.Marshal(l)
+// lstat follows no link on the way to a path.
+func (c *container) lstat(p string) (fs.FileInfo, error) {
+	for dir := path.Dir(p); dir != "." && c.nodes[dir] == nil; dir = path.Dir(dir) {
+		info, err := c.root.Lstat(c.file(dir))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		b = append(append(b, text...), '\n')
+		if !info.IsDir() {
+			return nil, fs.ErrNotExist
+		}
 	}
-	_, err := c.log.Write(b)
-	return err
-}
-
-// put stores a node in the index and the log.
-func (c *container) put(p string, n *node) error {
-	if p == "" {
-		return c.record(line{Kind: "container", Node: n})
-	}
-	c.nodes[p] = n
-	return c.record(line{Kind: "put", Path: p, Node: n})
+	return c.root.Lstat(c.file(p))
 }
 
 // forget drops a path and all below it from the index.
@@ -318,14 +270,23 @@ func (c *container) parents(p, owner string, now time.Time) *apiError {
 	if err := c.parents(dir, owner, now); err != nil {
 		return err
 	}
-	n := &node{ID: lakeward.NewID(), Dir: true, ETag: c.etags.next(), Created: now, Modified: now, Perms: defaultPerms(true), Owner: owner}
-	if parent := c.nodes[path.Dir(dir)]; parent != nil {
-		n.inherit(parent)
+	if info, err := c.root.Lstat(c.file(dir)); err == nil && !info.IsDir() {
+		return refuse("PathConflict")
 	}
+	n := &node{ID: lakeward.NewID(), Dir: true, ETag: c.etags.next(), Created: now, Modified: now, Perms: defaultPerms(true), Owner: owner}
+	n.inherit(c.parent(dir))
 	if err := c.make(dir, n, nil); err != nil {
 		return diskError(err)
 	}
 	return nil
+}
+
+// parent is the folder that holds a path, at the top the container itself.
+func (c *container) parent(p string) *node {
+	if n := c.nodes[path.Dir(p)]; n != nil {
+		return n
+	}
+	return &c.self
 }
 
 // sorted lists the paths below a folder in the service's order: by segments, a folder before its children.
