@@ -189,31 +189,11 @@ func (l *Lake) listed(ctx context.Context, props map[string]string, flow lakewar
 // publishOnce sees that every file that the record lists is where it was written, as it was written, and
 // writes the manifest. A file that was acknowledged before and is gone was consumed (DLV-62).
 func (l *Lake) publishOnce(ctx context.Context, r *lakeward.Run, rec *Record) ([]lakeward.File, error) {
-	known, err := l.Journal.Files(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	acknowledged := map[int]lakeward.FileState{}
-	for _, f := range known {
-		acknowledged[f.Index] = f.State
-	}
-	files := make([]lakeward.File, len(rec.Files))
-	for i, f := range rec.Files {
-		if f.State, err = l.arrived(ctx, r, f, acknowledged[f.Index]); err != nil {
-			return nil, err
-		}
-		if err := l.Journal.SaveFile(ctx, r, f); err != nil {
-			return nil, err
-		}
-		files[i] = f
-	}
-	if !r.Phase.AtLeast(lakeward.PhasePublished) {
-		if err := l.Journal.Phase(ctx, r, lakeward.PhasePublished); err != nil {
-			return nil, err
-		}
-	}
-	if rec.Manifest == nil {
-		return files, nil
+	files, err := l.eachFile(ctx, r, rec, func(f lakeward.File, known lakeward.FileState) (lakeward.FileState, error) {
+		return l.arrived(ctx, r, f, known)
+	})
+	if err != nil || rec.Manifest == nil {
+		return files, err
 	}
 	data, err := ManifestOf(rec)
 	if err != nil {

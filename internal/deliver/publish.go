@@ -29,21 +29,35 @@ func (l *Lake) Publish(ctx context.Context, r *lakeward.Run, rec *Record) ([]lak
 			return nil, err
 		}
 	}
-	acknowledged := map[int]lakeward.FileState{}
+	files, err := l.eachFile(ctx, r, rec, func(f lakeward.File, known lakeward.FileState) (lakeward.FileState, error) {
+		f.State = known
+		if f.State == "" {
+			f.State = lakeward.FileStaged
+		}
+		return l.place(ctx, r, f)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if rec.Manifest == nil {
+		return files, nil
+	}
+	return files, l.manifest(ctx, r, rec)
+}
+
+// eachFile settles every file of a record, notes each and then the phase. settle is told what is known of the file.
+func (l *Lake) eachFile(ctx context.Context, r *lakeward.Run, rec *Record, settle func(f lakeward.File, known lakeward.FileState) (lakeward.FileState, error)) ([]lakeward.File, error) {
 	known, err := l.Journal.Files(ctx, r)
 	if err != nil {
 		return nil, err
 	}
+	acknowledged := map[int]lakeward.FileState{}
 	for _, f := range known {
 		acknowledged[f.Index] = f.State
 	}
 	files := make([]lakeward.File, len(rec.Files))
 	for i, f := range rec.Files {
-		f.State = acknowledged[f.Index]
-		if f.State == "" {
-			f.State = lakeward.FileStaged
-		}
-		if f.State, err = l.place(ctx, r, f); err != nil {
+		if f.State, err = settle(f, acknowledged[f.Index]); err != nil {
 			return nil, err
 		}
 		if err := l.Journal.SaveFile(ctx, r, f); err != nil {
@@ -52,14 +66,9 @@ func (l *Lake) Publish(ctx context.Context, r *lakeward.Run, rec *Record) ([]lak
 		files[i] = f
 	}
 	if !r.Phase.AtLeast(lakeward.PhasePublished) {
-		if err := l.Journal.Phase(ctx, r, lakeward.PhasePublished); err != nil {
-			return nil, err
-		}
+		err = l.Journal.Phase(ctx, r, lakeward.PhasePublished)
 	}
-	if rec.Manifest == nil {
-		return files, nil
-	}
-	return files, l.manifest(ctx, r, rec)
+	return files, err
 }
 
 // makeFolders makes the folders of the final names (p0).
