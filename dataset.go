@@ -30,15 +30,18 @@ func (d *Dataset) Validate() error {
 
 // Batch is one upload into a dataset, all or nothing.
 type Batch struct {
-	ID          BatchID    `json:"id"`
-	DatasetID   DatasetID  `json:"datasetId"`
-	Source      string     `json:"source"` // the name of the file, a label
-	Rows        int64      `json:"rows"`
-	Profiles    int64      `json:"profiles"`    // profiles that the batch made or changed
-	NewProfiles int64      `json:"newProfiles"` // of these, new ones
-	Generation  int64      `json:"generation"`
-	CreatedAt   time.Time  `json:"createdAt"`
-	Files       []DataFile `json:"-"`
+	ID          BatchID   `json:"id"`
+	DatasetID   DatasetID `json:"datasetId"`
+	Source      string    `json:"source"` // the name of the file, a label
+	Rows        int64     `json:"rows"`
+	Profiles    int64     `json:"profiles"`    // profiles that the batch made or changed
+	NewProfiles int64     `json:"newProfiles"` // of these, new ones
+	// Rejected counts the rows that were left out, Examples are the first of them; they name no value.
+	Rejected   int64         `json:"rejected,omitempty"`
+	Examples   []RejectedRow `json:"rejectedRows,omitempty"`
+	Generation int64         `json:"generation"`
+	CreatedAt  time.Time     `json:"createdAt"`
+	Files      []DataFile    `json:"-"`
 }
 
 // DataFile is one immutable file at rest; Path is relative to the data directory.

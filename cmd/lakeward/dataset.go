@@ -38,7 +38,8 @@ func datasetCreate(a *app) *cobra.Command {
 
 func datasetUpload(a *app) *cobra.Command {
 	var columns []string
-	c := &cobra.Command{Use: "upload NAME FILE|-...", Short: "Upload CSV files, each as one batch: all of it or nothing", Args: atLeast(2, "a dataset and at least one file"), RunE: func(c *cobra.Command, args []string) error {
+	var most int64
+	c := &cobra.Command{Use: "upload NAME FILE|-...", Short: "Upload CSV or NDJSON files, plain, gzip or zstd, each as one batch: all of it or nothing", Args: atLeast(2, "a dataset and at least one file"), RunE: func(c *cobra.Command, args []string) error {
 		mapped, err := parsePairs(columns, "--column")
 		if err != nil {
 			return err
@@ -47,7 +48,7 @@ func datasetUpload(a *app) *cobra.Command {
 			batches := []lakeward.Batch{}
 			var failed error
 			for _, name := range args[1:] {
-				b, err := a.upload(c.Context(), d, engine.Upload{Sandbox: a.settings.sandbox, Dataset: args[0], Name: name, Columns: mapped})
+				b, err := a.upload(c.Context(), d, engine.Upload{Sandbox: a.settings.sandbox, Dataset: args[0], Name: name, Columns: mapped, MaxRejected: most})
 				if failed = err; failed != nil {
 					break // the files before it are stored, each as its own batch
 				}
@@ -64,7 +65,8 @@ func datasetUpload(a *app) *cobra.Command {
 			return errors.Join(a.print(batches, func() table { return batchTable(batches) }), failed)
 		})
 	}}
-	c.Flags().StringArrayVar(&columns, "column", nil, "COLUMN=FIELD: a column of the file that has another name than its field; repeatable")
+	c.Flags().StringArrayVar(&columns, "column", nil, "COLUMN=FIELD: a column of the file, or a path in its objects, that has another name than its field; repeatable")
+	c.Flags().Int64Var(&most, "max-rejected", 0, "rows that may be left out because they cannot be taken; more fail the file")
 	return c
 }
 
@@ -77,6 +79,12 @@ func (a *app) upload(ctx context.Context, d *directory, up engine.Upload) (lakew
 	defer done()
 	up.Progress = show
 	b, err := d.engine.UploadDataset(ctx, up, f)
+	if err == nil && b.Rejected > 0 {
+		fmt.Fprintf(a.env.err, "warning: %d rows of %s were left out\n", b.Rejected, up.Name)
+		for _, r := range b.Examples {
+			fmt.Fprintf(a.env.err, "  line %d: %s %s\n", r.Line, r.Field, r.Reason)
+		}
+	}
 	return b, errors.Join(err, f.Close())
 }
 

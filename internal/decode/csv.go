@@ -11,10 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"strconv"
-	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/lakeward/lakeward"
@@ -33,15 +29,10 @@ const (
 
 // CSV reads a CSV file with a header, comma and double quotes (RFC 4180).
 type CSV struct {
-	rows     *rowReader
-	header   []string
-	leaves   []lakeward.Leaf
-	source   []int // column of the file for each leaf, -1 for none
-	chunk    vector.Chunk
-	rejects  int64
-	examples []lakeward.RejectedRow
-	total    int64
-	bytes    int // of the open chunk
+	builder
+	rows   *rowReader
+	header []string
+	source []int // column of the file for each leaf, -1 for none
 }
 
 // OpenCSV reads the header of a CSV file.
@@ -52,14 +43,14 @@ func OpenCSV(r io.Reader) (*CSV, error) {
 		_, _ = b.Discard(3)
 	}
 	start, err := b.Peek(512)
-	if len(start) == 0 {
+	if len(start) == 0 && (err == nil || errors.Is(err, io.EOF)) {
 		return nil, upload("UPL-1001", "the file is empty; a header line is needed")
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read upload: %w", err)
 	}
-	if bytes.IndexByte(start, 0) >= 0 || bytes.HasPrefix(start, []byte("PK\x03\x04")) || bytes.HasPrefix(start, []byte("\x1f\x8b")) || bytes.HasPrefix(start, []byte("PAR1")) {
-		return nil, upload("UPL-1002", "the file is not text; this version takes CSV files that are not compressed")
+	if !isText(start) {
+		return nil, upload("UPL-1002", "the file is not text; this version takes CSV and NDJSON files, plain, gzip or zstd")
 	}
 	c.rows = newRowReader(b)
 	if err := c.rows.next(); err != nil {
@@ -91,7 +82,7 @@ func (c *CSV) Header() []string { return c.header }
 // Bind says which fields the columns hold: by name, or by columns[name of the column] = path of the
 // field. A column that is no field, a name that stands twice and a required field without a column are errors.
 func (c *CSV) Bind(leaves []lakeward.Leaf, columns map[string]string) error {
-	c.leaves, c.source = leaves, make([]int, len(leaves))
+	c.source = make([]int, len(leaves))
 	for i := range c.source {
 		c.source[i] = -1
 	}
@@ -133,7 +124,7 @@ func (c *CSV) Bind(leaves []lakeward.Leaf, columns map[string]string) error {
 	if len(e.Fields) > 0 {
 		return e
 	}
-	c.chunk.Columns = make([]vector.Vector, len(leaves))
+	c.begin(leaves)
 	return nil
 }
 
@@ -151,24 +142,13 @@ func index(list []string, s string) int {
 // Next returns the next rows that can be taken, at most vector.MaxRows; io.EOF at the end. The chunk is
 // valid until the next call.
 func (c *CSV) Next() (*vector.Chunk, error) {
-	c.chunk.Len = 0
-	for i, l := range c.leaves {
-		c.chunk.Columns[i].Reset(vector.KindOf(l.Type))
-	}
-	c.bytes = 0
-	for c.chunk.Len < vector.MaxRows && c.bytes < maxChunkBytes {
+	return c.fill(func() error {
 		err := c.rows.next()
 		if errors.Is(err, io.EOF) {
-			if c.chunk.Len == 0 {
-				return nil, io.EOF
-			}
-			break
+			return io.EOF
 		}
-		if err := c.take(err); err != nil {
-			return nil, err
-		}
-	}
-	return &c.chunk, nil
+		return c.take(err)
+	})
 }
 
 // take adds the row that was read to the chunk or to the rejected rows.
@@ -202,111 +182,16 @@ func (c *CSV) take(err error) error {
 	return nil
 }
 
-func (c *CSV) reject(line int64, field, format string, args ...any) {
-	c.rejects++
-	if len(c.examples) < maxExamples {
-		c.examples = append(c.examples, lakeward.RejectedRow{Line: line, Field: field, Reason: fmt.Sprintf(format, args...)})
-	}
-}
-
-// undo takes back the first n values of the row that is rejected.
-func (c *CSV) undo(n int) {
-	for i := range n {
-		v := &c.chunk.Columns[i]
-		v.Len--
-		switch v.Kind {
-		case vector.String:
-			v.Offsets = v.Offsets[:len(v.Offsets)-1]
-			v.Bytes = v.Bytes[:v.Offsets[len(v.Offsets)-1]]
-		case vector.Float:
-			v.Floats = v.Floats[:v.Len]
-		case vector.Bool:
-			v.Bools = v.Bools[:(v.Len+63)/64]
-			if v.Len&63 != 0 {
-				v.Bools.Clear(v.Len)
-			}
-		default:
-			v.Ints = v.Ints[:v.Len]
-		}
-		if v.Valid != nil {
-			v.Valid.Set(v.Len)
-		}
-	}
-}
-
 // append adds the value of a field; a reason says why it cannot be taken. A cell with nothing in it is
 // null; one of quotes with nothing in them is an empty text.
 func (c *CSV) append(i int, l lakeward.Leaf) (reason string) {
-	v := &c.chunk.Columns[i]
 	var s []byte
 	quoted := false
 	if k := c.source[i]; k >= 0 {
 		s, quoted = c.rows.cell(k), c.rows.quoted[k]
 	}
-	switch {
-	case len(s) == 0 && needed(l):
-		return "the value is missing"
-	case len(s) == 0 && !(quoted && l.Type == lakeward.TypeString && l.Identity == nil):
-		v.AppendNull()
-		return ""
-	case len(s) > maxCell:
-		return "the value is longer than 1 MiB"
-	case l.Identity != nil && len(s) > lakeward.MaxIdentityBytes:
-		return "the identity is longer than 1,024 bytes"
-	case !utf8.Valid(s):
-		return "the value is not UTF-8"
-	case bytes.IndexByte(s, 0) >= 0:
-		return "the value holds a NUL character"
-	case l.Type == lakeward.TypeString:
-		v.AppendString(s)
-		return ""
+	if len(s) == 0 && !(quoted && l.Type == lakeward.TypeString && l.Identity == nil && !needed(l)) {
+		return c.null(i, l)
 	}
-	return appendValue(v, l.Type, string(s))
+	return c.text(i, l, s)
 }
-
-func appendValue(v *vector.Vector, t lakeward.FieldType, s string) (reason string) {
-	switch t {
-	case lakeward.TypeInteger, lakeward.TypeLong:
-		n, err := strconv.ParseInt(s, 10, 64)
-		if errors.Is(err, strconv.ErrRange) {
-			return "the value does not fit 64 bits"
-		}
-		if err != nil || s[0] == '+' {
-			return "the value is not a whole number"
-		}
-		if t == lakeward.TypeInteger && (n > math.MaxInt32 || n < math.MinInt32) {
-			return "the value does not fit 32 bits"
-		}
-		v.AppendInt(n)
-	case lakeward.TypeDouble:
-		f, err := strconv.ParseFloat(s, 64)
-		if err != nil || strings.Trim(s, "0123456789.-+eE") != "" || s[0] == '+' {
-			return "the value is not a number"
-		}
-		v.AppendFloat(f)
-	case lakeward.TypeBoolean:
-		if s != "true" && s != "false" {
-			return "the value is neither true nor false"
-		}
-		v.AppendBool(s == "true")
-	case lakeward.TypeDate:
-		d, err := time.Parse(time.DateOnly, s)
-		if err != nil {
-			return "the value is not a day as YYYY-MM-DD"
-		}
-		v.AppendInt(d.Unix() / 86400)
-	case lakeward.TypeDateTime:
-		d, err := time.Parse(time.RFC3339Nano, s)
-		if err != nil {
-			return "the value is not a time as YYYY-MM-DDThh:mm:ssZ"
-		}
-		v.AppendInt(d.UnixMilli())
-	}
-	return ""
-}
-
-// Rows is the number of rows read, the rejected ones included.
-func (c *CSV) Rows() int64 { return c.total }
-
-// Rejected is the number of rejected rows and the first of them; they name no value.
-func (c *CSV) Rejected() (int64, []lakeward.RejectedRow) { return c.rejects, c.examples }

@@ -8,9 +8,7 @@ import (
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/decode"
-	"github.com/lakeward/lakeward/internal/expr"
 	"github.com/lakeward/lakeward/internal/pql"
-	"github.com/lakeward/lakeward/internal/warehouse"
 )
 
 // CreateAudience checks the rule against the union schema and stores the audience; it has no members
@@ -20,31 +18,35 @@ func (e *Engine) CreateAudience(ctx context.Context, a lakeward.Audience) (lakew
 	if err := a.Validate(); err != nil {
 		return a, err
 	}
-	union, err := e.store.Union(ctx, a.Sandbox)
+	scope, err := e.scope(ctx, a.Sandbox)
 	if err != nil {
 		return a, err
 	}
-	if _, err := pql.Parse(a.Rule, union); err != nil {
+	if _, err := pql.Parse(a.Rule, scope); err != nil {
 		return a, err
 	}
 	return a, e.store.CreateAudience(ctx, a)
 }
 
-// rule is an audience with its condition.
-type rule struct {
-	audience lakeward.Audience
-	filter   *expr.Filter
-	members  *roaring.Bitmap
+// scope is what the rules of a sandbox may speak of.
+func (e *Engine) scope(ctx context.Context, sandbox string) (pql.Scope, error) {
+	union, err := e.store.Union(ctx, sandbox)
+	if err != nil {
+		return pql.Scope{}, err
+	}
+	audiences, err := e.store.Audiences(ctx, sandbox)
+	return pql.Scope{Union: union, Audiences: audiences}, err
 }
 
 // Evaluate computes the members of rule audiences in one pass over the columns that their rules use,
-// and commits them as one generation. refs are names or ids; none means all rule audiences.
+// and commits them as one generation. refs are names or ids; none means all rule audiences. An audience that
+// another one asks for by inSegment is evaluated with it, at the same time (S11).
 func (e *Engine) Evaluate(ctx context.Context, sandbox string, refs []string, p Progress) ([]lakeward.Audience, error) {
 	audiences, err := e.ruleAudiences(ctx, sandbox, refs)
 	if err != nil || len(audiences) == 0 {
 		return audiences, err
 	}
-	union, err := e.store.Union(ctx, sandbox)
+	scope, err := e.scope(ctx, sandbox)
 	if err != nil {
 		return nil, err
 	}
@@ -53,16 +55,15 @@ func (e *Engine) Evaluate(ctx context.Context, sandbox string, refs []string, p 
 		return nil, err
 	}
 	at := now()
-	rules, fields, err := bindRules(audiences, union)
+	j, err := newJob(audiences, scope, snap, at)
 	if err != nil {
 		return nil, err
 	}
-	all := snap.All()
-	if err := e.match(ctx, snap, all, rules, fields, p); err != nil {
+	if err := j.match(ctx, e.warehouse, p); err != nil {
 		return nil, err
 	}
 	members := map[lakeward.AudienceID]*roaring.Bitmap{}
-	for _, r := range rules {
+	for _, r := range j.rules {
 		members[r.audience.ID] = r.members
 	}
 	if _, err := e.warehouse.SaveMemberships(ctx, snap, members, at); err != nil {
@@ -98,54 +99,6 @@ func (e *Engine) ruleAudiences(ctx context.Context, sandbox string, refs []strin
 		out = append(out, a)
 	}
 	return out, nil
-}
-
-// bindRules parses the rules and lists the fields that they use together.
-func bindRules(audiences []lakeward.Audience, union []lakeward.Leaf) ([]rule, []lakeward.Leaf, error) {
-	var nodes []*expr.Node
-	var fields []lakeward.Leaf
-	var paths []string
-	used := map[string]bool{}
-	for _, a := range audiences {
-		n, err := pql.Parse(a.Rule, union)
-		if err != nil {
-			return nil, nil, err
-		}
-		nodes = append(nodes, n)
-		for _, path := range n.Fields() {
-			for _, l := range union {
-				if l.Path == path && !used[path] {
-					used[path] = true
-					fields, paths = append(fields, l), append(paths, path)
-				}
-			}
-		}
-	}
-	rules := make([]rule, len(audiences))
-	for i, a := range audiences {
-		rules[i] = rule{a, expr.NewFilter(nodes[i], paths), roaring.New()}
-	}
-	return rules, fields, nil
-}
-
-func (e *Engine) match(ctx context.Context, snap *warehouse.Snapshot, all *roaring.Bitmap, rules []rule, fields []lakeward.Leaf, p Progress) error {
-	total, done := int64(all.GetCardinality()), int64(0)
-	for chunk, err := range e.warehouse.Scan(ctx, snap, all, fields, "") {
-		if err != nil {
-			return err
-		}
-		for _, r := range rules {
-			bits := r.filter.Match(&chunk.Chunk)
-			for i, number := range chunk.Numbers {
-				if bits.Get(i) {
-					r.members.Add(number)
-				}
-			}
-		}
-		done += int64(chunk.Len)
-		p.report(done, total)
-	}
-	return nil
 }
 
 // Import is a CSV file that becomes an audience (CSV-UP-01).
@@ -194,7 +147,7 @@ func (e *Engine) ImportAudience(ctx context.Context, im Import, file io.Reader) 
 	if err != nil {
 		return a, err
 	}
-	if _, err = ingest(ctx, rows, w, &a, nil); err != nil {
+	if _, err = ingest(ctx, rows, w, &a, 0, nil); err != nil {
 		w.Discard()
 		return a, err
 	}

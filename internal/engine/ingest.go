@@ -29,15 +29,17 @@ func (e *Engine) CreateDataset(ctx context.Context, d lakeward.Dataset, schema s
 
 // Upload is one file for a dataset.
 type Upload struct {
-	Sandbox  string
-	Dataset  string // name or id
-	Name     string // of the file, a label
-	Columns  map[string]string
-	Progress Progress // rows taken
+	Sandbox string
+	Dataset string // name or id
+	Name    string // of the file, a label
+	Columns map[string]string
+	// MaxRejected is how many rows may be left out because they cannot be taken; more fail the batch.
+	MaxRejected int64
+	Progress    Progress // rows taken
 }
 
-// UploadDataset reads a CSV file into a batch, all or nothing: a row that cannot be taken fails the
-// batch, and the error lists the rejected rows by line and field, never their values.
+// UploadDataset reads a CSV or NDJSON file, plain or packed, into a batch, all or nothing: more rows that cannot
+// be taken than are allowed fail it, and the error lists them by line and field, never their values.
 func (e *Engine) UploadDataset(ctx context.Context, up Upload, file io.Reader) (lakeward.Batch, error) {
 	d, err := e.store.Dataset(ctx, up.Sandbox, up.Dataset)
 	if err != nil {
@@ -47,11 +49,8 @@ func (e *Engine) UploadDataset(ctx context.Context, up Upload, file io.Reader) (
 	if err != nil {
 		return lakeward.Batch{}, err
 	}
-	rows, err := decode.OpenCSV(file)
+	rows, err := decode.Open(file, schema.Leaves(), up.Columns)
 	if err != nil {
-		return lakeward.Batch{}, err
-	}
-	if err := rows.Bind(schema.Leaves(), up.Columns); err != nil {
 		return lakeward.Batch{}, err
 	}
 	union, err := e.store.Union(ctx, up.Sandbox)
@@ -63,7 +62,7 @@ func (e *Engine) UploadDataset(ctx context.Context, up Upload, file io.Reader) (
 	if err != nil {
 		return batch, err
 	}
-	if batch, err = ingest(ctx, rows, w, nil, up.Progress); err != nil {
+	if batch, err = ingest(ctx, rows, w, nil, up.MaxRejected, up.Progress); err != nil {
 		w.Discard()
 		return batch, err
 	}
@@ -72,7 +71,7 @@ func (e *Engine) UploadDataset(ctx context.Context, up Upload, file io.Reader) (
 }
 
 // ingest moves all rows into the batch and commits it, with the audience that they make, if any.
-func ingest(ctx context.Context, rows *decode.CSV, w *warehouse.BatchWriter, audience *lakeward.Audience, p Progress) (lakeward.Batch, error) {
+func ingest(ctx context.Context, rows decode.Rows, w *warehouse.BatchWriter, audience *lakeward.Audience, maxRejected int64, p Progress) (lakeward.Batch, error) {
 	done := int64(0)
 	for {
 		if err := ctx.Err(); err != nil {
@@ -91,20 +90,19 @@ func ingest(ctx context.Context, rows *decode.CSV, w *warehouse.BatchWriter, aud
 		done += int64(chunk.Len)
 		p.report(done, 0)
 	}
-	if err := rejected(rows); err != nil {
-		return lakeward.Batch{}, err
+	n, examples := rows.Rejected()
+	if n > maxRejected {
+		return lakeward.Batch{}, rejected(rows)
 	}
+	w.LeaveOut(n, examples[:min(len(examples), shownRejects)])
 	return w.Commit(ctx, audience)
 }
 
 const shownRejects = 20
 
-// rejected is the error of a file with rows that cannot be taken; nil if there are none.
-func rejected(rows *decode.CSV) error {
+// rejected is the error of a file with too many rows that cannot be taken.
+func rejected(rows decode.Rows) error {
 	n, examples := rows.Rejected()
-	if n == 0 {
-		return nil
-	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d of %d rows cannot be taken; nothing of this file was stored", n, rows.Rows())
 	for i, r := range examples {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/lakeward/lakeward/internal/vector"
 )
@@ -15,6 +16,9 @@ type Filter struct {
 	root    *Node
 	columns map[string]int
 	dicts   map[*Node]dictAnswers
+	now     int64 // of the evaluation, in milliseconds
+	// Members tells the rows of the chunk whose profile is in an audience; needed by rules with inSegment.
+	Members func(audience string) vector.Bits
 }
 
 // dictAnswers are the answers of a string condition for each entry of one dictionary.
@@ -23,9 +27,10 @@ type dictAnswers struct {
 	bits vector.Bits
 }
 
-// NewFilter binds a checked condition to columns: columns[i] is the path of column i of each chunk.
-func NewFilter(root *Node, columns []string) *Filter {
-	f := &Filter{root: root, columns: map[string]int{}, dicts: map[*Node]dictAnswers{}}
+// NewFilter binds a checked condition to columns: columns[i] is the path of column i of each chunk. now is the
+// time of the evaluation, the same for every profile and rule of a job.
+func NewFilter(root *Node, columns []string, now time.Time) *Filter {
+	f := &Filter{root: root, columns: map[string]int{}, dicts: map[*Node]dictAnswers{}, now: now.UnixMilli()}
 	for i, c := range columns {
 		f.columns[c] = i
 	}
@@ -61,8 +66,12 @@ func (f *Filter) bits(n *Node, c *vector.Chunk) vector.Bits {
 		}
 	case Compare:
 		f.compare(n, c, out)
-	case In, NotIn, Text:
+	case In, NotIn, Text, Matches:
 		f.single(n, c, out)
+	case Occurs:
+		f.occurs(n, c, out)
+	case InSegment:
+		copy(out, f.Members(n.Value.Str))
 	default: // a boolean value: null counts as false
 		v := f.value(n, c)
 		for i := range c.Len {
@@ -127,6 +136,8 @@ func (n *Node) holdsText(s []byte) bool {
 		return found == (n.Op == In)
 	case Compare:
 		return ordered(n.Cmp, cmp.Compare(string(s), n.Args[1].Value.Str))
+	case Matches:
+		return n.Pattern.Match(s)
 	}
 	text := string(s)
 	if n.Fold {
@@ -274,6 +285,14 @@ func (f *Filter) value(n *Node, c *vector.Chunk) *vector.Vector {
 		return constant(n, c.Len)
 	case Arithmetic:
 		return f.arithmetic(n, c)
+	case If:
+		return f.choose(n, c)
+	case Group:
+		return f.group(n, c)
+	case Part:
+		return f.part(n, c)
+	case Clock:
+		return f.clock(n, c.Len)
 	}
 	out := &vector.Vector{Kind: vector.Bool, Len: c.Len, Bools: f.bits(n, c)}
 	return out

@@ -6,6 +6,9 @@
 package expr
 
 import (
+	"regexp"
+	"slices"
+
 	"github.com/lakeward/lakeward"
 )
 
@@ -68,6 +71,13 @@ const (
 	Text       // a string condition Fn over Args[0] and the literals in Items
 	IsNull     // Args[0] is absent
 	Arithmetic // Args[0] Fn Args[1], or - Args[0]
+	If         // Args[1] where Args[0] holds, else Args[2]
+	Matches    // Pattern is found in Args[0]
+	Group      // group number Group of the first match of Pattern in Args[0]
+	Part       // year, month or day of Args[0], by Fn
+	Clock      // the time of the evaluation, by Fn: now, today, currentYear and the like
+	Occurs     // Args[0] lies where When says
+	InSegment  // the profile is a member of the audience with the id in Value.Str
 )
 
 // Cmp is a comparison.
@@ -100,25 +110,51 @@ type Node struct {
 	Value Value   // of a Literal
 	Path  string  // of a Field
 	Cmp   Cmp
-	Fn    string // of Text and Arithmetic
-	Fold  bool   // Text: compare without case
-	Pos   int    // byte offset in the source, for messages
+	Fn    string // of Text, Arithmetic, Part and Clock
+	When  *When  // of Occurs
+
+	Pattern *regexp.Regexp // of Matches and Group
+	Group   int
+	Fold    bool // Text: compare without case
+	Pos     int  // byte offset in the source, for messages
 }
 
 // Fields lists the paths that the expression reads, each once, in order of appearance.
 func (n *Node) Fields() []string {
 	var out []string
 	seen := map[string]bool{}
-	var walk func(*Node)
-	walk = func(n *Node) {
+	walk := func(n *Node) {
 		if n.Op == Field && !seen[n.Path] {
 			seen[n.Path] = true
 			out = append(out, n.Path)
 		}
-		for _, a := range n.Args {
-			walk(a)
+	}
+	n.walk(walk)
+	return out
+}
+
+// Segments lists the audiences that the expression asks for, each once, in order of appearance.
+func (n *Node) Segments() []string {
+	var out []string
+	n.walk(func(n *Node) {
+		if n.Op == InSegment && !slices.Contains(out, n.Value.Str) {
+			out = append(out, n.Value.Str)
+		}
+	})
+	return out
+}
+
+// walk calls visit for the node and all below it.
+func (n *Node) walk(visit func(*Node)) {
+	visit(n)
+	for _, a := range n.Args {
+		a.walk(visit)
+	}
+	if n.When != nil {
+		for _, m := range []Moment{n.When.Time, n.When.End} {
+			if m.Value != nil {
+				m.Value.walk(visit)
+			}
 		}
 	}
-	walk(n)
-	return out
 }

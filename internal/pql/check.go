@@ -11,14 +11,20 @@ import (
 	"github.com/lakeward/lakeward/internal/expr"
 )
 
-// Parse checks a rule against the union schema and returns its condition. The error is a
+// Scope is what the names in a rule may mean.
+type Scope struct {
+	Union     []lakeward.Leaf     // fields of the profile
+	Audiences []lakeward.Audience // of the sandbox
+}
+
+// Parse checks a rule against its scope and returns its condition. The error is a
 // lakeward.Error of kind Invalid whose message gives line and column; the first syntax error, or all others at once.
-func Parse(src string, union []lakeward.Leaf) (*expr.Node, error) {
+func Parse(src string, scope Scope) (*expr.Node, error) {
 	s, err := parse(src)
 	if err != nil {
 		return nil, userError(src, []*ruleError{err})
 	}
-	c := &checker{union: union}
+	c := &checker{scope: scope}
 	n := c.condition(s)
 	if c.conditions > maxConditions {
 		c.fail("RULE-1005", s.pos, "%d conditions; at most %d", c.conditions, maxConditions)
@@ -30,7 +36,9 @@ func Parse(src string, union []lakeward.Leaf) (*expr.Node, error) {
 }
 
 type checker struct {
-	union      []lakeward.Leaf
+	scope      Scope
+	profile    string // the rule's name for the profile
+	variables  []variable
 	errs       []*ruleError
 	conditions int
 }
@@ -50,17 +58,22 @@ func textMethods() map[string]int {
 
 func isMethod(name string) bool {
 	_, text := textMethods()[name]
-	return text || name == "isNull" || name == "isNotNull" || slices.Contains(laterMethods(), name)
+	return text || name == "isNull" || name == "isNotNull" || slices.Contains(valueMethods(), name) || slices.Contains(laterMethods(), name)
 }
 
 // laterMethods and laterFunctions are what the language has and this version does not evaluate yet.
 func laterMethods() []string {
 	return []string{"intersects", "intersection", "subsetOf", "supersetOf", "includes", "distinct", "filter", "exists", "map", "topN", "bottomN",
-		"head", "count", "sum", "average", "min", "max", "get", "keys", "values", "matches", "regexGroup", "getYear", "getMonth", "getDayOfMonth"}
+		"head", "count", "sum", "average", "min", "max", "get", "keys", "values"}
+}
+
+// valueMethods are the methods over one text or time.
+func valueMethods() []string {
+	return []string{"matches", "regexGroup", "getYear", "getMonth", "getDayOfMonth"}
 }
 
 func laterFunctions() []string {
-	return []string{"if", "currentYear", "currentMonth", "currentDayOfMonth", "inSegment", "chain", "CHAIN", "groupBy", "mapEntry"}
+	return []string{"chain", "CHAIN", "groupBy", "mapEntry"}
 }
 
 // condition checks an expression that must be a condition.
@@ -96,6 +109,16 @@ func (c *checker) expression(s *syntax) *expr.Node {
 		return c.arithmetic(s)
 	case "path":
 		return c.field(s)
+	case "profile":
+		c.profile = s.text
+		return c.expression(s.args[0])
+	case "let":
+		return c.let(s)
+	case "occurs":
+		c.conditions++
+		return c.occurs(s)
+	case "func":
+		return c.function(s)
 	case "call":
 		c.conditions++
 		return c.call(s)
@@ -106,8 +129,18 @@ func (c *checker) expression(s *syntax) *expr.Node {
 }
 
 func (c *checker) field(s *syntax) *expr.Node {
-	names := make([]string, 0, len(c.union))
-	for _, l := range c.union {
+	first, rest, nested := strings.Cut(s.text, ".")
+	if v := c.named(first); v != nil {
+		if nested {
+			return c.fail("RULE-1003", s.pos, "%s is %s and has no fields", first, v.Type)
+		}
+		return v
+	}
+	if nested && first == c.profile && c.profile != "" {
+		s = &syntax{op: s.op, text: rest, pos: s.pos}
+	}
+	names := make([]string, 0, len(c.scope.Union))
+	for _, l := range c.scope.Union {
 		if l.Path == s.text {
 			return &expr.Node{Op: expr.Field, Type: expr.TypeOf(l.Type), Path: l.Path, Pos: s.pos}
 		}
@@ -301,6 +334,10 @@ func (c *checker) call(s *syntax) *expr.Node {
 			n = &expr.Node{Op: expr.Not, Type: expr.Boolean, Args: []*expr.Node{n}, Pos: s.pos}
 		}
 		return n
+	case s.text == "matches" || s.text == "regexGroup":
+		return c.pattern(s)
+	case slices.Contains(valueMethods(), s.text):
+		return c.part(s)
 	case slices.Contains(laterMethods(), s.text):
 		return c.fail("RULE-1001", s.pos, "%s is not supported yet", s.text)
 	}
@@ -310,7 +347,7 @@ func (c *checker) call(s *syntax) *expr.Node {
 			names = append(names, m)
 		}
 		slices.Sort(names)
-		if near := lakeward.Nearest(s.text, append(append(names, "isNull", "isNotNull"), laterMethods()...)); near != "" {
+		if near := lakeward.Nearest(s.text, slices.Concat(names, []string{"isNull", "isNotNull"}, valueMethods(), laterMethods())); near != "" {
 			return c.fail("RULE-1001", s.pos, "no function %q; did you mean %s?", s.text, near)
 		}
 		return c.fail("RULE-1001", s.pos, "no function %q", s.text)

@@ -12,6 +12,7 @@ type syntax struct {
 	op   string // "literal" forms: string int double bool array date; "path"; "call"; operators by their sign
 	args []*syntax
 	text string // of a literal, a path or a method
+	when *when  // of occurs
 	pos  int
 }
 
@@ -20,6 +21,7 @@ type parser struct {
 	tokens []token
 	at     int
 	depth  int
+	bareIn bool // the next bare in ends the value of a let
 }
 
 // parse turns a rule into syntax; the error is the first one.
@@ -35,9 +37,13 @@ func parse(src string) (*syntax, *ruleError) {
 		return nil, err
 	}
 	p := &parser{src: src, tokens: tokens}
-	n, err := p.or()
+	profile := p.profile()
+	n, err := p.expression()
 	if err != nil {
 		return nil, err
+	}
+	if profile != "" {
+		n = &syntax{op: "profile", text: profile, args: []*syntax{n}}
 	}
 	if t := p.peek(); t.kind != endToken {
 		return nil, p.unexpected("and, or or the end")
@@ -90,6 +96,58 @@ func (p *parser) enter() *ruleError {
 	return nil
 }
 
+// profile takes "(" NAME ")" "=>", a name for the profile.
+func (p *parser) profile() string {
+	t := p.tokens
+	if len(t) < 5 || !t[0].is("(") || t[1].kind != nameToken || !t[2].is(")") || !t[3].is("=>") {
+		return ""
+	}
+	p.at = 4
+	return t[1].text
+}
+
+// expression parses "let" NAME "=" or "in" expr, or a condition.
+func (p *parser) expression() (*syntax, *ruleError) {
+	t := p.peek()
+	if !t.is("let") {
+		return p.or()
+	}
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	defer func() { p.depth-- }()
+	p.take()
+	name := p.take()
+	if name.kind != nameToken {
+		p.at--
+		return nil, p.unexpected("a name")
+	}
+	if err := p.expect("="); err != nil {
+		return nil, err
+	}
+	before := p.bareIn
+	p.bareIn = true
+	value, err := p.or()
+	p.bareIn = before
+	if err == nil {
+		err = p.expect("in")
+	}
+	if err != nil {
+		return nil, err
+	}
+	body, err := p.expression()
+	return &syntax{op: "let", text: name.text, args: []*syntax{value, body}, pos: t.pos}, err
+}
+
+// inside parses between brackets, where a bare in is the operator again.
+func (p *parser) inside(parse func() (*syntax, *ruleError)) (*syntax, *ruleError) {
+	before := p.bareIn
+	p.bareIn = false
+	n, err := parse()
+	p.bareIn = before
+	return n, err
+}
+
 func (p *parser) or() (*syntax, *ruleError)  { return p.left(p.and, "or") }
 func (p *parser) and() (*syntax, *ruleError) { return p.left(p.not, "and") }
 func (p *parser) add() (*syntax, *ruleError) { return p.left(p.mul, "+", "-") }
@@ -133,7 +191,11 @@ func (p *parser) compare() (*syntax, *ruleError) {
 	}
 	t := p.peek()
 	if t.is("occurs") {
-		return nil, later(t)
+		p.take()
+		return p.occurs(n, t)
+	}
+	if p.bareIn && t.is("in") {
+		return n, nil
 	}
 	ops := []string{"=", "!=", "<=", ">=", "<", ">", "in", "notIn", "like"}
 	i := slices.IndexFunc(ops, t.is)
@@ -204,7 +266,7 @@ func (p *parser) arguments() ([]*syntax, *ruleError) {
 		return nil, nil
 	}
 	for {
-		a, err := p.or()
+		a, err := p.inside(p.expression)
 		if err != nil {
 			return nil, err
 		}
@@ -234,7 +296,7 @@ func (p *parser) primary() (*syntax, *ruleError) {
 		if c := p.peek(); c.is(")") {
 			return nil, &ruleError{"RULE-1004", c.pos, "the parentheses are empty"}
 		}
-		n, err := p.or()
+		n, err := p.inside(p.expression)
 		if err != nil {
 			return nil, err
 		}
@@ -255,9 +317,14 @@ func (p *parser) primary() (*syntax, *ruleError) {
 
 // name parses a field path or one of the functions.
 func (p *parser) name(t token) (*syntax, *ruleError) {
-	for _, word := range []string{"select", "exists", "forall", "let", "xEvent", "now", "today", "yesterday", "tomorrow", "this"} {
+	for _, word := range []string{"select", "exists", "forall", "let", "xEvent", "this"} {
 		if t.is(word) {
 			return nil, later(t)
+		}
+	}
+	for _, word := range []string{"now", "today", "yesterday", "tomorrow"} {
+		if t.is(word) {
+			return &syntax{op: "func", text: word, pos: t.pos}, nil
 		}
 	}
 	if !p.peek().is("(") {
@@ -266,6 +333,9 @@ func (p *parser) name(t token) (*syntax, *ruleError) {
 	args, err := p.arguments()
 	if err != nil {
 		return nil, err
+	}
+	if _, clock := clocks()[t.text]; clock || t.text == "if" || t.text == "inSegment" {
+		return &syntax{op: "func", text: t.text, args: args, pos: t.pos}, nil
 	}
 	if !t.is("date") {
 		if isMethod(t.text) {

@@ -1,8 +1,10 @@
 package pql_test
 
 import (
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/expr"
@@ -16,6 +18,23 @@ func union() []lakeward.Leaf {
 		{Path: "vip", Type: lakeward.TypeBoolean}, {Path: "home.city", Type: lakeward.TypeString}, {Path: "born", Type: lakeward.TypeDate},
 		{Path: "joined", Type: lakeward.TypeDateTime}, {Path: "missing", Type: lakeward.TypeString},
 	}
+}
+
+func scope() pql.Scope {
+	return pql.Scope{Union: union(), Audiences: []lakeward.Audience{{ID: "A1", Name: "Gold"}, {ID: "A2", Name: "Silver"}}}
+}
+
+// filter evaluates at the time of the acceptance cases, with the members of A1 and A2.
+func filter(n *expr.Node, paths []string) *expr.Filter {
+	f := expr.NewFilter(n, paths, time.Date(2025, 11, 26, 12, 0, 0, 0, time.UTC))
+	f.Members = func(audience string) vector.Bits {
+		b := vector.NewBits(5)
+		for _, i := range map[string][]int{"A1": {0, 2}, "A2": {0, 3}}[audience] {
+			b.Set(i)
+		}
+		return b
+	}
+	return f
 }
 
 // people are P1 to P5 of the acceptance cases, as far as their fields are scalars.
@@ -60,7 +79,7 @@ func people() *vector.Chunk {
 
 func members(t *testing.T, rule string) string {
 	t.Helper()
-	n, err := pql.Parse(rule, union())
+	n, err := pql.Parse(rule, scope())
 	if err != nil {
 		t.Fatalf("Parse(%s): %v", rule, err)
 	}
@@ -68,7 +87,7 @@ func members(t *testing.T, rule string) string {
 	for _, l := range union() {
 		paths = append(paths, l.Path)
 	}
-	bits := expr.NewFilter(n, paths).Match(people())
+	bits := filter(n, paths).Match(people())
 	var out []string
 	for i := range 5 {
 		if bits.Get(i) {
@@ -96,6 +115,27 @@ func TestRules(t *testing.T) {
 		{"PQL-14", `name.equals("ann", "BOB", false)`, "1 2"},
 		{"PQL-16", `age notIn [20, 65]`, "1 3"},
 		{"PQL-17", `not (age in [20, 65])`, "1 3 5"},
+		{"PQL-07", `if(vip, age, 100) >= 65`, "2 3 4 5"},
+		{"PQL-15 in a text", `name.regexGroup("(n+)", 1) = "nn"`, "1"},
+		{"PQL-34", `joined occurs between date(2025, 11, 23) and date(2025, 11, 24)`, "1 2"},
+		{"PQL-35", `born.getMonth() = currentMonth() and born.getDayOfMonth() = currentDayOfMonth()`, "1"},
+		{"PQL-36", `born occurs < 35 years before today`, "1 2"},
+		{"PQL-37", `inSegment("A1") and not inSegment("A2")`, "3"},
+		{"PQL-39 with a number", `let s = age * 2 in (s > 60 and s < 100)`, "1 3"},
+		{"a let of a condition", `let old = (age in [34, 65]) in not old`, "2 5"},
+		{"PQL-40", `(p) => p.age > 30 and p.home.city = "Bern"`, "1"},
+		{"a let in a let", `let a = age in let b = a + 1 in b = 21`, "2"},
+		{"if of dates", `if(vip, born, joined) < date(2000, 1, 1)`, "1 4"},
+		{"if without a value", `if(vip, 1, age) = 34`, "3"},
+		{"matches finds anywhere", `name.matches("n")`, "1"},
+		{"matches without case", `name.matches("(?i)^an")`, "1 3"},
+		{"the year of now", `currentYear() = 2025 and joined.getYear() = currentYear()`, "1 2 3 4"},
+		{"now is a time", `joined > now`, "4"},
+		{"tomorrow", `joined occurs tomorrow`, "4"},
+		{"this week", `joined occurs this week`, "1 4"},
+		{"last month", `joined occurs last month`, "3"},
+		{"a field as time", `joined occurs after born`, "1 2 3 4"},
+		{"null occurs nowhere", `not (joined occurs before tomorrow)`, "4 5"},
 		{"S3 null compared", `missing != "x" or missing = "x"`, ""},
 		{"S1 negated null", `not (missing = "x")`, "1 2 3 4 5"},
 		{"L2 keywords in any case", `age = 34 AND vip OR age = 20`, "1 2"},
@@ -147,12 +187,22 @@ func TestRuleErrors(t *testing.T) {
 		{"K6 depth", strings.Repeat("(", 65) + "vip" + strings.Repeat(")", 65), "RULE-1005", "nested deeper than 64"},
 		{"K6 conditions", strings.Repeat("vip = true or ", 1000) + "vip = true", "RULE-1005", "1001 conditions; at most 1000"},
 		{"K9 events", `xEvent.count() > 1`, "RULE-1001", "at 1:1: xEvent is not supported yet"},
-		{"K9 occurs", `joined occurs today`, "RULE-1001", "occurs is not supported yet"},
+		{"K4 occurs on text", `name occurs today`, "RULE-1003", "name is text; occurs needs a date or a date-time"},
+		{"K4 occurs no time", `joined occurs before age`, "RULE-1003", "age is an integer, not a time"},
+		{"K6 negative distance", `joined occurs <= -5 days before now`, "RULE-1005", "a number from 0"},
+		{"K6 distance too far", `joined occurs <= 99999999 years before now`, "RULE-1005", "before the year 1"},
+		{"K1 unit", `joined occurs <= 5 fortnights before now`, "RULE-1001", "expected a unit such as days"},
+		{"K7 look-ahead", `name.matches("a(?=b)")`, "EXPR-1020", "without look-around"},
+		{"K4 group", `name.regexGroup("(a)", 2) = "a"`, "RULE-1003", "the pattern has 1 groups, not 2"},
+		{"K8 unknown audience", `inSegment("A9")`, "RULE-1002", `no audience "A9"`},
+		{"K8 name for id", `inSegment("Gold")`, "RULE-1002", `no audience "Gold"; did you mean its id A1?`},
+		{"S9 types of if", `if(vip, age, name) = 1`, "RULE-1003", "an integer and text; they need one type"},
+		{"K3 outside of let", `(let s = age in s > 1) and s = 2`, "RULE-1002", `no field "s"`},
 		{"no such day", `born = date(2026, 2, 30)`, "RULE-1003", "there is no such day"},
 		{"second line", "vip and\n  agee = 1", "RULE-1002", "at 2:3: "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := pql.Parse(test.rule, union())
+			_, err := pql.Parse(test.rule, scope())
 			if lakeward.CodeOf(err) != test.code || lakeward.KindOf(err) != lakeward.Invalid {
 				t.Fatalf("Parse(%.40s): %v, want code %s", test.rule, err, test.code)
 			}
@@ -165,7 +215,7 @@ func TestRuleErrors(t *testing.T) {
 
 // All errors that are not of syntax are reported at once (E1).
 func TestAllFindingsAtOnce(t *testing.T) {
-	_, err := pql.Parse(`agee = 1 and nmae = "x"`, union())
+	_, err := pql.Parse(`agee = 1 and nmae = "x"`, scope())
 	if err == nil || !strings.Contains(err.Error(), `"agee"`) || !strings.Contains(err.Error(), `"nmae"`) {
 		t.Errorf("Parse: %v, want both unknown fields", err)
 	}
@@ -176,7 +226,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, rule string) {
-		n, err := pql.Parse(rule, union())
+		n, err := pql.Parse(rule, scope())
 		if err != nil {
 			if lakeward.KindOf(err) != lakeward.Invalid {
 				t.Errorf("Parse(%q): %v is not an error of the user", rule, err)
@@ -187,6 +237,29 @@ func FuzzParse(f *testing.F) {
 		for _, l := range union() {
 			paths = append(paths, l.Path)
 		}
-		expr.NewFilter(n, paths).Match(people())
+		filter(n, paths).Match(people())
 	})
+}
+
+// The page that lists what rules can use is what the parser can.
+func TestRulesPage(t *testing.T) {
+	const page = "../../docs/rules.md"
+	want := pql.Page()
+	if os.Getenv("LAKEWARD_TEST_WRITE") != "" {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(page); err != nil || string(got) != want {
+		t.Errorf("%s is not up to date (%v); write it with: LAKEWARD_TEST_WRITE=1 go test ./internal/pql", page, err)
+	}
+	for name, ok := range pql.Support() { // what is said to be missing is refused by its name
+		if word, _, _ := strings.Cut(name, " "); !ok && word[0] >= 'a' && word[0] <= 'z' && word != "exists" {
+			for _, rule := range []string{"name." + word + "(1) = 1", word + "(1) = 1"} {
+				if _, err := pql.Parse(rule, scope()); err == nil {
+					t.Errorf("%s is taken", rule)
+				}
+			}
+		}
+	}
 }

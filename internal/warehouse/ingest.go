@@ -176,6 +176,11 @@ func (b *BatchWriter) writeProfiles(ctx context.Context, d *delta, numbers *roar
 	return pf, err
 }
 
+// LeaveOut notes rows of the upload that are not part of the batch.
+func (b *BatchWriter) LeaveOut(rows int64, examples []lakeward.RejectedRow) {
+	b.batch.Rejected, b.batch.Examples = rows, examples
+}
+
 // Commit ends the batch and makes it current. With an audience, the profiles of the records become its
 // members in the same commit, and the audience is stored. It returns the batch with its counts and generation.
 func (b *BatchWriter) Commit(ctx context.Context, audience *lakeward.Audience) (lakeward.Batch, error) {

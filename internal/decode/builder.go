@@ -1,0 +1,160 @@
+package decode
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/vector"
+)
+
+// builder makes chunks of the rows of an upload and reports those that cannot be taken.
+type builder struct {
+	leaves   []lakeward.Leaf
+	chunk    vector.Chunk
+	rejects  int64
+	examples []lakeward.RejectedRow
+	total    int64
+	bytes    int // of the open chunk
+}
+
+func (b *builder) begin(leaves []lakeward.Leaf) {
+	b.leaves = leaves
+	b.chunk.Columns = make([]vector.Vector, len(leaves))
+}
+
+// fill reads rows until the chunk is full; io.EOF when there is none.
+func (b *builder) fill(row func() error) (*vector.Chunk, error) {
+	b.chunk.Len, b.bytes = 0, 0
+	for i, l := range b.leaves {
+		b.chunk.Columns[i].Reset(vector.KindOf(l.Type))
+	}
+	for b.chunk.Len < vector.MaxRows && b.bytes < maxChunkBytes {
+		err := row()
+		if errors.Is(err, io.EOF) {
+			if b.chunk.Len == 0 {
+				return nil, io.EOF
+			}
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return &b.chunk, nil
+}
+
+func (b *builder) reject(line int64, field, format string, args ...any) {
+	b.rejects++
+	if len(b.examples) < maxExamples {
+		b.examples = append(b.examples, lakeward.RejectedRow{Line: line, Field: field, Reason: fmt.Sprintf(format, args...)})
+	}
+}
+
+// undo takes back the first n values of the row that is rejected.
+func (b *builder) undo(n int) {
+	for i := range n {
+		v := &b.chunk.Columns[i]
+		v.Len--
+		switch v.Kind {
+		case vector.String:
+			v.Offsets = v.Offsets[:len(v.Offsets)-1]
+			v.Bytes = v.Bytes[:v.Offsets[len(v.Offsets)-1]]
+		case vector.Float:
+			v.Floats = v.Floats[:v.Len]
+		case vector.Bool:
+			v.Bools = v.Bools[:(v.Len+63)/64]
+			if v.Len&63 != 0 {
+				v.Bools.Clear(v.Len)
+			}
+		default:
+			v.Ints = v.Ints[:v.Len]
+		}
+		if v.Valid != nil {
+			v.Valid.Set(v.Len)
+		}
+	}
+}
+
+// null adds a missing value of field i; a reason says why it cannot be missing.
+func (b *builder) null(i int, l lakeward.Leaf) (reason string) {
+	if needed(l) {
+		return "the value is missing"
+	}
+	b.chunk.Columns[i].AppendNull()
+	return ""
+}
+
+// text adds a value of field i as it is written; a reason says why it cannot be taken.
+func (b *builder) text(i int, l lakeward.Leaf, s []byte) (reason string) {
+	switch {
+	case len(s) == 0 && needed(l):
+		return "the value is missing"
+	case len(s) > maxCell:
+		return "the value is longer than 1 MiB"
+	case l.Identity != nil && len(s) > lakeward.MaxIdentityBytes:
+		return "the identity is longer than 1,024 bytes"
+	case !utf8.Valid(s):
+		return "the value is not UTF-8"
+	case bytes.IndexByte(s, 0) >= 0:
+		return "the value holds a NUL character"
+	case l.Type == lakeward.TypeString:
+		b.chunk.Columns[i].AppendString(s)
+		return ""
+	}
+	return appendValue(&b.chunk.Columns[i], l.Type, string(s))
+}
+
+func appendValue(v *vector.Vector, t lakeward.FieldType, s string) (reason string) {
+	switch t {
+	case lakeward.TypeInteger, lakeward.TypeLong:
+		n, err := strconv.ParseInt(s, 10, 64)
+		if errors.Is(err, strconv.ErrRange) {
+			return "the value does not fit 64 bits"
+		}
+		if err != nil || s[0] == '+' {
+			return "the value is not a whole number"
+		}
+		if t == lakeward.TypeInteger && (n > math.MaxInt32 || n < math.MinInt32) {
+			return "the value does not fit 32 bits"
+		}
+		v.AppendInt(n)
+	case lakeward.TypeDouble:
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil || strings.Trim(s, "0123456789.-+eE") != "" || s[0] == '+' {
+			return "the value is not a number"
+		}
+		v.AppendFloat(f)
+	case lakeward.TypeBoolean:
+		if s != "true" && s != "false" {
+			return "the value is neither true nor false"
+		}
+		v.AppendBool(s == "true")
+	case lakeward.TypeDate:
+		d, err := time.Parse(time.DateOnly, s)
+		if err != nil {
+			return "the value is not a day as YYYY-MM-DD"
+		}
+		v.AppendInt(d.Unix() / 86400)
+	case lakeward.TypeDateTime:
+		d, err := time.Parse(time.RFC3339Nano, s)
+		if err != nil {
+			return "the value is not a time as YYYY-MM-DDThh:mm:ssZ"
+		}
+		v.AppendInt(d.UnixMilli())
+	}
+	return ""
+}
+
+// Rows is the number of rows read, the rejected ones included.
+func (b *builder) Rows() int64 { return b.total }
+
+// Rejected is the number of rejected rows and the first of them; they name no value.
+func (b *builder) Rejected() (int64, []lakeward.RejectedRow) { return b.rejects, b.examples }

@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/expr"
+	"github.com/lakeward/lakeward/internal/pql"
+	"github.com/lakeward/lakeward/internal/vector"
+	"github.com/lakeward/lakeward/internal/warehouse"
+)
+
+// rule is an audience with its condition.
+type rule struct {
+	audience lakeward.Audience
+	node     *expr.Node
+	filter   *expr.Filter
+	members  *roaring.Bitmap
+	bits     vector.Bits // members among the rows of the current chunk
+}
+
+// job evaluates rules in one pass: each row is decided for a rule after the rules that it asks for.
+type job struct {
+	snap   *warehouse.Snapshot
+	rules  []*rule // in order: behind what they ask for
+	byID   map[string]*rule
+	fields []lakeward.Leaf
+	others map[string]*roaring.Bitmap // members of audiences that the job does not evaluate
+	chunk  *warehouse.Profiles
+}
+
+// newJob parses the rules, adds those that they ask for, and puts them into order.
+func newJob(audiences []lakeward.Audience, scope pql.Scope, snap *warehouse.Snapshot, at time.Time) (*job, error) {
+	j := &job{snap: snap, byID: map[string]*rule{}, others: map[string]*roaring.Bitmap{}}
+	for _, a := range audiences {
+		if err := j.add(a, scope, nil); err != nil {
+			return nil, err
+		}
+	}
+	var paths []string
+	for _, r := range j.rules {
+		for _, path := range r.node.Fields() {
+			if slices.Contains(paths, path) {
+				continue
+			}
+			i := slices.IndexFunc(scope.Union, func(l lakeward.Leaf) bool { return l.Path == path })
+			j.fields, paths = append(j.fields, scope.Union[i]), append(paths, path)
+		}
+	}
+	for _, r := range j.rules {
+		r.filter = expr.NewFilter(r.node, paths, at)
+		r.filter.Members = j.rows
+	}
+	return j, nil
+}
+
+// add appends a rule behind those that it asks for; above are the audiences that ask for it.
+func (j *job) add(a lakeward.Audience, scope pql.Scope, above []lakeward.Audience) error {
+	if i := slices.IndexFunc(above, func(u lakeward.Audience) bool { return u.ID == a.ID }); i >= 0 {
+		var names []string
+		for _, u := range append(above[i:], a) {
+			names = append(names, lakeward.Quote(u.Name))
+		}
+		return &lakeward.Error{Kind: lakeward.Invalid, Code: "RULE-1002", Msg: "the audience refers to itself: " + strings.Join(names, " -> ")}
+	}
+	id := string(a.ID)
+	if j.byID[id] != nil || j.others[id] != nil {
+		return nil
+	}
+	if a.Origin != lakeward.RuleOrigin {
+		j.others[id] = roaring.New()
+		if m, ok := j.snap.Memberships[a.ID]; ok {
+			j.others[id] = m.Members
+		}
+		return nil
+	}
+	n, err := pql.Parse(a.Rule, scope)
+	if err != nil {
+		return err
+	}
+	for _, asked := range n.Segments() {
+		i := slices.IndexFunc(scope.Audiences, func(x lakeward.Audience) bool { return string(x.ID) == asked })
+		if err := j.add(scope.Audiences[i], scope, append(slices.Clone(above), a)); err != nil {
+			return err
+		}
+	}
+	r := &rule{audience: a, node: n, members: roaring.New()}
+	j.rules, j.byID[id] = append(j.rules, r), r
+	return nil
+}
+
+// rows tells which rows of the current chunk are members of an audience.
+func (j *job) rows(audience string) vector.Bits {
+	if r := j.byID[audience]; r != nil {
+		return r.bits
+	}
+	out := vector.NewBits(j.chunk.Len)
+	for i, number := range j.chunk.Numbers {
+		if j.others[audience].Contains(number) {
+			out.Set(i)
+		}
+	}
+	return out
+}
+
+// match decides every profile for every rule.
+func (j *job) match(ctx context.Context, w *warehouse.Warehouse, p Progress) error {
+	all := j.snap.All()
+	total, done := int64(all.GetCardinality()), int64(0)
+	for chunk, err := range w.Scan(ctx, j.snap, all, j.fields, "") {
+		if err != nil {
+			return err
+		}
+		j.chunk = chunk
+		for _, r := range j.rules {
+			r.bits = r.filter.Match(&chunk.Chunk)
+			for i, number := range chunk.Numbers {
+				if r.bits.Get(i) {
+					r.members.Add(number)
+				}
+			}
+		}
+		done += int64(chunk.Len)
+		p.report(done, total)
+	}
+	return nil
+}
