@@ -50,6 +50,7 @@ type openOptions struct {
 	window  time.Duration
 	log     *slog.Logger
 	lake    bool // serve the local lake in the directory too
+	asIs    bool // leave what a killed process left behind, to look at it
 }
 
 // withData opens the data directory for one command, as administrator, and closes it after fn.
@@ -126,8 +127,10 @@ func (d *directory) load(ctx context.Context, a *app, opt openOptions) error {
 		opt.log = slog.New(slog.DiscardHandler)
 	}
 	w := warehouse.New(d.root, d.store)
-	if err := d.sweep(ctx, w, opt.log); err != nil {
-		return err
+	if !opt.asIs {
+		if err := d.sweep(ctx, w, opt.log); err != nil {
+			return err
+		}
 	}
 	d.engine = engine.New(engine.Config{Store: d.store, Warehouse: w, Endpoints: endpoints, Network: network,
 		Version: version, Log: opt.log, Retry: opt.retry, RetryWindow: opt.window})

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
@@ -167,6 +168,7 @@ func addChildren(elements *[]format.SchemaElement, parent int, prefix string, co
 	(*elements)[parent].NumChildren = thrift.New(children)
 }
 
+// element describes a column in both forms of the format: readers differ in which one they believe.
 func (c Column) element(name string) format.SchemaElement {
 	e := format.SchemaElement{Name: name, Type: thrift.New(c.physical()), RepetitionType: thrift.New(format.Optional)}
 	if c.Required {
@@ -174,11 +176,12 @@ func (c Column) element(name string) format.SchemaElement {
 	}
 	switch c.Kind {
 	case vector.String:
-		e.LogicalType.Value = new(format.StringType)
+		e.LogicalType.Value, e.ConvertedType = new(format.StringType), thrift.New(deprecated.UTF8)
 	case vector.Date:
-		e.LogicalType.Value = new(format.DateType)
+		e.LogicalType.Value, e.ConvertedType = new(format.DateType), thrift.New(deprecated.Date)
 	case vector.Time:
 		e.LogicalType.Value = &format.TimestampType{IsAdjustedToUTC: true, Unit: format.TimeUnit{Value: new(format.MilliSeconds)}}
+		e.ConvertedType = thrift.New(deprecated.TimestampMillis)
 	}
 	return e
 }

@@ -241,9 +241,9 @@ func pair(a, b lakeward.DataFile) (string, string, error) {
 	return string(x), string(y), err
 }
 
-// Named lists the paths of all files that a row names; what else lies beside them is garbage.
-func (s *Store) Named(ctx context.Context) (map[string]bool, error) {
-	out := map[string]bool{}
+// Named lists all files that a row names, by path; what else lies beside them is garbage.
+func (s *Store) Named(ctx context.Context) (map[string]lakeward.DataFile, error) {
+	out := map[string]lakeward.DataFile{}
 	for _, query := range []string{`SELECT profiles FROM profile_file`, `SELECT identities FROM profile_file`, `SELECT data FROM membership`, `SELECT files FROM batch`} {
 		if err := s.namePaths(ctx, query, out); err != nil {
 			return nil, fmt.Errorf("list files: %w", err)
@@ -252,8 +252,8 @@ func (s *Store) Named(ctx context.Context) (map[string]bool, error) {
 	return out, nil
 }
 
-// namePaths adds the paths in a column of files, each one file or a list of them.
-func (s *Store) namePaths(ctx context.Context, query string, out map[string]bool) error {
+// namePaths adds the files in a column, each one file or a list of them.
+func (s *Store) namePaths(ctx context.Context, query string, out map[string]lakeward.DataFile) error {
 	rows, err := s.read.QueryContext(ctx, query)
 	if err != nil {
 		return err
@@ -274,7 +274,7 @@ func (s *Store) namePaths(ctx context.Context, query string, out map[string]bool
 			return err
 		}
 		for _, f := range files {
-			out[f.Path] = true
+			out[f.Path] = f
 		}
 	}
 	return rows.Err()

@@ -234,20 +234,29 @@ func (w *Warehouse) abandon(t *tableWriter) {
 
 // Sweep removes files that no row names: what a killed process left behind. The caller holds the data
 // directory, so nothing is being written.
-func (w *Warehouse) Sweep(named map[string]bool) (removed int, err error) {
+func (w *Warehouse) Sweep(named map[string]lakeward.DataFile) (removed int, err error) {
+	strays, err := w.strays(named)
+	for _, name := range strays {
+		removed++
+		err = errors.Join(err, w.root.Remove(name))
+	}
+	return removed, err
+}
+
+// strays lists the files that no row names.
+func (w *Warehouse) strays(named map[string]lakeward.DataFile) (out []string, err error) {
 	for _, top := range []string{"datasets", "profiles", "memberships"} {
 		err = errors.Join(err, fs.WalkDir(w.root.FS(), top, func(name string, d fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil
 			}
-			if err != nil || d.IsDir() || named[name] {
-				return err
+			if _, known := named[name]; err == nil && !d.IsDir() && !known {
+				out = append(out, name)
 			}
-			removed++
-			return w.root.Remove(name)
+			return err
 		}))
 	}
-	return removed, err
+	return out, err
 }
 
 // discard removes files that no commit will name. Errors leave garbage, never damage.

@@ -1,0 +1,65 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/lakeward/lakeward"
+)
+
+// Views is SQL that DuckDB runs to see the data at rest as it is: a view for each dataset, one of all
+// profiles, one for each evaluated audience. dir is the data directory.
+//
+// Of a profile in several files the newest row wins; its number is the same in all of them and in the audiences.
+func (e *Engine) Views(ctx context.Context, sandbox, dir string) (string, error) {
+	var b strings.Builder
+	datasets, err := e.store.Datasets(ctx, sandbox)
+	if err != nil {
+		return "", err
+	}
+	for _, d := range datasets {
+		batches, err := e.store.Batches(ctx, d)
+		if err != nil {
+			return "", err
+		}
+		var files []string
+		for _, batch := range batches {
+			for _, f := range batch.Files {
+				files = append(files, sqlPath(dir, f))
+			}
+		}
+		if len(files) > 0 {
+			fmt.Fprintf(&b, "CREATE OR REPLACE VIEW %s AS SELECT * FROM read_parquet([%s], union_by_name = true);\n", sqlName("dataset "+d.Name), strings.Join(files, ", "))
+		}
+	}
+	snap, err := e.warehouse.Snapshot(ctx, sandbox, 0)
+	if err != nil {
+		return "", err
+	}
+	var parts []string
+	for i, f := range snap.Profiles {
+		parts = append(parts, fmt.Sprintf("  SELECT %d AS lw_file, * FROM read_parquet(%s)", i, sqlPath(dir, f.Table)))
+	}
+	if len(parts) > 0 {
+		fmt.Fprintf(&b, "CREATE OR REPLACE VIEW profiles AS SELECT * EXCLUDE (lw_file) FROM (\n%s\n) QUALIFY row_number() OVER (PARTITION BY number ORDER BY lw_file DESC) = 1;\n", strings.Join(parts, "\n  UNION ALL BY NAME\n"))
+	}
+	audiences, err := e.store.Audiences(ctx, sandbox)
+	if err != nil {
+		return "", err
+	}
+	for _, a := range audiences {
+		if m, ok := snap.Memberships[a.ID]; ok {
+			fmt.Fprintf(&b, "CREATE OR REPLACE VIEW %s AS SELECT number, status, lastQualificationTime FROM read_parquet(%s);\n", sqlName("audience "+a.Name), sqlPath(dir, m.Table))
+		}
+	}
+	return b.String(), nil
+}
+
+// sqlName quotes a name, sqlPath the path of a file.
+func sqlName(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+func sqlPath(dir string, f lakeward.DataFile) string {
+	return "'" + strings.ReplaceAll(filepath.Join(dir, filepath.FromSlash(f.Path)), "'", "''") + "'"
+}

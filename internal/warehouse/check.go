@@ -1,0 +1,99 @@
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/lakeward/lakeward"
+)
+
+// Checked is what a check of the data at rest looked at, and what it found.
+type Checked struct {
+	Files    int                `json:"files"`
+	Bytes    int64              `json:"bytes"`
+	Rows     int64              `json:"rows"`
+	Problems []lakeward.Problem `json:"problems"`
+}
+
+// CheckFiles reads every file that a row names: size, hash and rows must be as noted. A file that no row
+// names is told too.
+func (w *Warehouse) CheckFiles(ctx context.Context, named map[string]lakeward.DataFile, p func(done, total int64)) (Checked, error) {
+	c := Checked{Problems: []lakeward.Problem{}}
+	for _, path := range slices.Sorted(maps.Keys(named)) {
+		if err := ctx.Err(); err != nil {
+			return c, err
+		}
+		c.Files++
+		t, err := w.open(named[path])
+		if err != nil {
+			c.problem(path, "%s", causeOf(err))
+			continue
+		}
+		c.Bytes, c.Rows = c.Bytes+named[path].Bytes, c.Rows+named[path].Rows
+		if err := t.Close(); err != nil {
+			return c, err
+		}
+		if p != nil {
+			p(int64(c.Files), int64(len(named)))
+		}
+	}
+	strays, err := w.strays(named)
+	for _, path := range strays {
+		c.problem(path, "no row names this file; it was left by a process that died, or put there by hand, and the next command that writes removes it")
+	}
+	return c, err
+}
+
+func (c *Checked) problem(path, format string, args ...any) {
+	c.Problems = append(c.Problems, lakeward.Problem{Path: path, What: fmt.Sprintf(format, args...)})
+}
+
+// causeOf is why a file cannot be used.
+func causeOf(err error) string {
+	e, ok := errors.AsType[*lakeward.Error](err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "the file is missing"
+	case ok && e.Err != nil:
+		return e.Err.Error()
+	}
+	return err.Error()
+}
+
+// CheckSnapshot holds the bitmaps of the newest generation of a sandbox against each other and the rows of their files.
+func (w *Warehouse) CheckSnapshot(ctx context.Context, sandbox string, c *Checked) error {
+	s, err := w.Snapshot(ctx, sandbox, 0)
+	if err != nil {
+		return err
+	}
+	all := roaring.New()
+	for _, f := range s.Profiles {
+		if n := int64(f.Numbers.GetCardinality()); n != f.Table.Rows {
+			c.problem(f.Table.Path, "the bitmap has %d numbers, the file %d rows", n, f.Table.Rows)
+		}
+		all.Or(f.Numbers)
+	}
+	if !all.IsEmpty() && all.Maximum() >= s.NextNumber {
+		c.problem("", "profile number %d is given, and %d is said to be the next new one", all.Maximum(), s.NextNumber)
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.Memberships)) {
+		m := s.Memberships[id]
+		members, exited := m.Members.GetCardinality(), m.Exited.GetCardinality()
+		if m.Members.Intersects(m.Exited) {
+			c.problem(m.Table.Path, "somebody is a member of audience %s and has left it", id)
+		}
+		if int64(members+exited) != m.Table.Rows {
+			c.problem(m.Table.Path, "audience %s has %d members and %d who left, its file %d rows", id, members, exited, m.Table.Rows)
+		}
+		if strangers := roaring.AndNot(m.Members, all); !strangers.IsEmpty() {
+			c.problem(m.Table.Path, "%d members of audience %s are no profiles", strangers.GetCardinality(), id)
+		}
+	}
+	return nil
+}
