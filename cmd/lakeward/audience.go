@@ -12,7 +12,7 @@ import (
 )
 
 func audienceCommand(a *app) *cobra.Command {
-	return group("audience", "Audiences: by rule or imported", audienceCreate(a), audienceEvaluate(a), audienceImport(a), audienceList(a), audienceShow(a))
+	return group("audience", "Audiences: by rule or imported", audienceCreate(a), audienceEdit(a), audienceDelete(a), audienceEstimate(a), audienceEvaluate(a), audienceImport(a), audienceList(a), audienceShow(a))
 }
 
 func audienceCreate(a *app) *cobra.Command {
@@ -32,6 +32,63 @@ func audienceCreate(a *app) *cobra.Command {
 	c.Flags().StringVar(&rule, "rule", "", "the rule")
 	c.Flags().StringVar(&description, "description", "", "description")
 	return c
+}
+
+func audienceEdit(a *app) *cobra.Command {
+	var name, description, rule string
+	c := &cobra.Command{Use: "edit NAME", Short: "Change an audience; its members change with its next evaluation", Args: exactly("NAME"), RunE: func(c *cobra.Command, args []string) error {
+		var x engine.AudienceEdit
+		for flag, f := range map[string]struct {
+			to   **string
+			from *string
+		}{"name": {&x.Name, &name}, "description": {&x.Description, &description}, "rule": {&x.Rule, &rule}} {
+			if c.Flags().Changed(flag) {
+				*f.to = f.from
+			}
+		}
+		if x == (engine.AudienceEdit{}) {
+			return usage("--name, --description or --rule is needed")
+		}
+		return a.withData(c.Context(), false, func(d *directory) error {
+			au, err := d.engine.EditAudience(c.Context(), a.settings.sandbox, args[0], x)
+			if err != nil {
+				return err
+			}
+			return a.print(au, func() table { return audienceTable(au) })
+		})
+	}}
+	c.Flags().StringVar(&name, "name", "", "new name")
+	c.Flags().StringVar(&description, "description", "", "description")
+	c.Flags().StringVar(&rule, "rule", "", "the rule")
+	return c
+}
+
+func audienceDelete(a *app) *cobra.Command {
+	return &cobra.Command{Use: "delete NAME", Short: "Delete an audience that nothing uses", Args: exactly("NAME"), RunE: func(c *cobra.Command, args []string) error {
+		return a.withData(c.Context(), false, func(d *directory) error {
+			return d.engine.DeleteAudience(c.Context(), a.settings.sandbox, args[0])
+		})
+	}}
+}
+
+func audienceEstimate(a *app) *cobra.Command {
+	return &cobra.Command{Use: "estimate RULE", Short: "Count the profiles that a rule gives now; nothing is stored", Args: exactly("RULE"), RunE: func(c *cobra.Command, args []string) error {
+		return a.withData(c.Context(), false, func(d *directory) error {
+			show, done := a.progress("count")
+			members, profiles, err := d.engine.Estimate(c.Context(), a.settings.sandbox, args[0], show)
+			done()
+			if err != nil {
+				return err
+			}
+			shown := struct {
+				Members  int64 `json:"members"`
+				Profiles int64 `json:"profiles"`
+			}{members, profiles}
+			return a.print(shown, func() table {
+				return pairs("Members", strconv.FormatInt(members, 10), "Profiles", strconv.FormatInt(profiles, 10))
+			})
+		})
+	}}
 }
 
 func audienceEvaluate(a *app) *cobra.Command {

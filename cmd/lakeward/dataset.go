@@ -14,7 +14,7 @@ import (
 )
 
 func datasetCommand(a *app) *cobra.Command {
-	return group("dataset", "Datasets and their batches", datasetCreate(a), datasetUpload(a), datasetList(a), datasetShow(a))
+	return group("dataset", "Datasets and their batches", datasetCreate(a), datasetUpload(a), datasetList(a), datasetShow(a), datasetPreview(a), datasetStats(a))
 }
 
 func datasetCreate(a *app) *cobra.Command {
@@ -145,6 +145,45 @@ func datasetShow(a *app) *cobra.Command {
 			return a.print(shown, func() table {
 				t := pairs("Dataset", ds.Name, "Id", string(ds.ID), "Schema", string(ds.SchemaID), "Rows", strconv.FormatInt(ds.Rows, 10))
 				return append(append(t, []string{}), batchTable(batches)...)
+			})
+		})
+	}}
+}
+
+func datasetPreview(a *app) *cobra.Command {
+	var limit int
+	c := &cobra.Command{Use: "preview NAME", Short: "Show the first rows of a dataset", Args: exactly("NAME"), RunE: func(c *cobra.Command, args []string) error {
+		return a.withData(c.Context(), false, func(d *directory) error {
+			header, rows, err := d.engine.PreviewDataset(c.Context(), a.settings.sandbox, args[0], limit)
+			if err != nil {
+				return err
+			}
+			shown := struct {
+				Fields []string   `json:"fields"`
+				Rows   [][]string `json:"rows"`
+			}{header, rows}
+			return a.print(shown, func() table { return append(table{header}, rows...) })
+		})
+	}}
+	c.Flags().IntVar(&limit, "limit", 10, "number of rows")
+	return c
+}
+
+func datasetStats(a *app) *cobra.Command {
+	return &cobra.Command{Use: "stats NAME", Short: "Count nulls and distinct values of each field, with the least and the greatest", Args: exactly("NAME"), RunE: func(c *cobra.Command, args []string) error {
+		return a.withData(c.Context(), false, func(d *directory) error {
+			show, done := a.progress("read " + args[0])
+			stats, err := d.engine.DatasetStatistics(c.Context(), a.settings.sandbox, args[0], show)
+			done()
+			if err != nil {
+				return err
+			}
+			return a.print(stats, func() table {
+				t := table{{"FIELD", "TYPE", "ROWS", "NULLS", "DISTINCT", "MIN", "MAX"}}
+				for _, s := range stats {
+					t = append(t, []string{s.Field, s.Type, strconv.FormatInt(s.Rows, 10), strconv.FormatInt(s.Nulls, 10), strconv.FormatInt(s.Distinct, 10), s.Min, s.Max})
+				}
+				return t
 			})
 		})
 	}}

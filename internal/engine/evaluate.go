@@ -8,35 +8,7 @@ import (
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/decode"
-	"github.com/lakeward/lakeward/internal/pql"
 )
-
-// CreateAudience checks the rule against the union schema and stores the audience; it has no members
-// before it is evaluated.
-func (e *Engine) CreateAudience(ctx context.Context, a lakeward.Audience) (lakeward.Audience, error) {
-	a.ID, a.CreatedAt, a.Origin = lakeward.AudienceID(lakeward.NewID()), now(), lakeward.RuleOrigin
-	if err := a.Validate(); err != nil {
-		return a, err
-	}
-	scope, err := e.scope(ctx, a.Sandbox)
-	if err != nil {
-		return a, err
-	}
-	if _, err := pql.Parse(a.Rule, scope); err != nil {
-		return a, err
-	}
-	return a, e.store.CreateAudience(ctx, a)
-}
-
-// scope is what the rules of a sandbox may speak of.
-func (e *Engine) scope(ctx context.Context, sandbox string) (pql.Scope, error) {
-	union, err := e.store.Union(ctx, sandbox)
-	if err != nil {
-		return pql.Scope{}, err
-	}
-	audiences, err := e.store.Audiences(ctx, sandbox)
-	return pql.Scope{Union: union, Audiences: audiences}, err
-}
 
 // Evaluate computes the members of rule audiences in one pass over the columns that their rules use,
 // and commits them as one generation. refs are names or ids; none means all rule audiences. An audience that
@@ -94,7 +66,7 @@ func (e *Engine) ruleAudiences(ctx context.Context, sandbox string, refs []strin
 			return nil, err
 		}
 		if a.Origin != lakeward.RuleOrigin {
-			return nil, &lakeward.Error{Kind: lakeward.Invalid, Code: "RULE-1004", Msg: "the audience " + lakeward.Quote(a.Name) + " was uploaded and has no rule; import it again to change its members"}
+			return nil, uploadedHasNoRule(a)
 		}
 		out = append(out, a)
 	}

@@ -18,6 +18,16 @@ func (s *Store) CreateAudience(ctx context.Context, a lakeward.Audience) error {
 	return s.insert(ctx, s.write, audienceDocument(a))
 }
 
+// UpdateAudience replaces an audience.
+func (s *Store) UpdateAudience(ctx context.Context, a lakeward.Audience) error {
+	return s.update(ctx, s.write, audienceDocument(a))
+}
+
+// DeleteAudience removes an audience; the generations that hold its members stay.
+func (s *Store) DeleteAudience(ctx context.Context, a lakeward.Audience) error {
+	return s.remove(ctx, s.write, audienceKind, a.Sandbox, string(a.ID))
+}
+
 // Audience returns the audience with an id or a name and the figures of its latest evaluation.
 func (s *Store) Audience(ctx context.Context, sandbox, ref string) (lakeward.Audience, error) {
 	a, err := find[lakeward.Audience](ctx, s, audienceKind, sandbox, ref)

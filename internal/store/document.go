@@ -74,6 +74,17 @@ func (s *Store) replace(ctx context.Context, q querier, d document) error {
 	return err
 }
 
+func (s *Store) remove(ctx context.Context, q querier, k kind, sandbox, id string) error {
+	ok, err := changed(ctx, q, `DELETE FROM document WHERE kind = $1 AND sandbox = $2 AND id = $3`, k, sandbox, id)
+	if err != nil {
+		return fmt.Errorf("remove %s %s: %w", k, id, err)
+	}
+	if !ok {
+		return notFound(k, id)
+	}
+	return nil
+}
+
 func notFound(k kind, ref string) error {
 	return &lakeward.Error{Kind: lakeward.NotFound, Code: "NOTFOUND-1001", Msg: fmt.Sprintf("there is no %s %s; list them with: lakeward %s list", k, lakeward.Quote(ref), k)}
 }
