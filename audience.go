@@ -31,6 +31,14 @@ type Audience struct {
 	Members     int64      `json:"members"`
 	EvaluatedAt *time.Time `json:"evaluatedAt,omitempty"`
 	Generation  int64      `json:"generation,omitempty"`
+	Breakdown   *Breakdown `json:"breakdown,omitempty"` // nil before it, and where nobody asked for it
+}
+
+// Breakdown says how the members of an audience changed in its latest evaluation or import (SEG-07).
+type Breakdown struct {
+	Realized int64 `json:"realized"` // newly qualified
+	Existing int64 `json:"existing"` // stayed
+	Exiting  int64 `json:"exiting"`  // left
 }
 
 // Validate checks an audience before it is stored; the rule is checked by its language.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strconv"
 
@@ -147,7 +148,7 @@ func audienceList(a *app) *cobra.Command {
 func audienceShow(a *app) *cobra.Command {
 	return &cobra.Command{Use: "show NAME", Short: "Show an audience", Args: exactly("NAME"), RunE: func(c *cobra.Command, args []string) error {
 		return a.withData(c.Context(), false, func(d *directory) error {
-			au, err := d.store.Audience(c.Context(), a.settings.sandbox, args[0])
+			au, err := d.engine.Audience(c.Context(), a.settings.sandbox, args[0])
 			if err != nil {
 				return err
 			}
@@ -166,6 +167,9 @@ func audiencesTable(list []lakeward.Audience) table {
 
 func audienceTable(au lakeward.Audience) table {
 	t := pairs("Audience", au.Name, "Id", string(au.ID), "Origin", string(au.Origin), "Members", strconv.FormatInt(au.Members, 10), "Evaluated", timeText(au.EvaluatedAt))
+	if b := au.Breakdown; b != nil {
+		t = append(t, []string{"Change:", fmt.Sprintf("%d new, %d stayed, %d left", b.Realized, b.Existing, b.Exiting)})
+	}
 	if au.Rule != "" {
 		t = append(t, []string{"Rule:", au.Rule})
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/pql"
 	"github.com/lakeward/lakeward/internal/warehouse"
@@ -85,6 +87,35 @@ func (e *Engine) Estimate(ctx context.Context, sandbox, rule string, p Progress)
 		return 0, 0, err
 	}
 	return int64(j.byID[string(a.ID)].members.GetCardinality()), int64(snap.All().GetCardinality()), nil
+}
+
+// Audience returns an audience with the breakdown of its latest evaluation or import.
+func (e *Engine) Audience(ctx context.Context, sandbox, ref string) (lakeward.Audience, error) {
+	a, err := e.store.Audience(ctx, sandbox, ref)
+	if err != nil || a.EvaluatedAt == nil {
+		return a, err
+	}
+	after, err := e.warehouse.Snapshot(ctx, sandbox, a.Generation)
+	if err != nil {
+		return a, err
+	}
+	before := &warehouse.Snapshot{}
+	if a.Generation > 1 { // 0 asks for the newest
+		if before, err = e.warehouse.Snapshot(ctx, sandbox, a.Generation-1); err != nil {
+			return a, err
+		}
+	}
+	a.Breakdown = breakdown(before.Memberships[a.ID].Members, after.Memberships[a.ID].Members)
+	return a, nil
+}
+
+// breakdown compares the members before and after; nil is nobody.
+func breakdown(before, after *roaring.Bitmap) *lakeward.Breakdown {
+	if before == nil {
+		before = roaring.New()
+	}
+	existing := after.AndCardinality(before)
+	return &lakeward.Breakdown{Realized: int64(after.GetCardinality() - existing), Existing: int64(existing), Exiting: int64(before.GetCardinality() - existing)}
 }
 
 // DeleteAudience removes an audience that no dataflow and no other audience uses (AUD-06, SEG-10). What runs have

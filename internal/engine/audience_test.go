@@ -10,7 +10,7 @@ import (
 	"github.com/lakeward/lakeward/internal/lake/emulator/emulatortest"
 )
 
-// SEG-09, SEG-10, AUD-06, K8: an audience is counted before it is saved, edited, and deleted when nothing uses it.
+// SEG-07, SEG-09, SEG-10, AUD-06, K8: an audience is counted before it is saved, edited, and deleted when nothing uses it.
 func TestAudienceLifecycle(t *testing.T) {
 	w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true}))
 	w.people("1,a@x.org,,Ann,30", "2,b@x.org,,Bob,40", "3,c@x.org,,Cid,50")
@@ -48,6 +48,11 @@ func TestAudienceLifecycle(t *testing.T) {
 	if members("adults") != 1 || members("others") != 2 {
 		t.Errorf("by the new rule: %d and %d", members("adults"), members("others"))
 	}
+	for name, want := range map[string]lakeward.Breakdown{"adults": {Existing: 1, Exiting: 1}, "others": {Realized: 1, Existing: 1}} { // SEG-07
+		if a := must[lakeward.Audience](t)(w.Audience(ctx, sandbox, name)); a.Breakdown == nil || *a.Breakdown != want {
+			t.Errorf("%s: %+v, want %+v", name, a.Breakdown, want)
+		}
+	}
 	if err := edit("adults", `inSegment("`+string(others.ID)+`")`); lakeward.CodeOf(err) != "RULE-1002" || !strings.Contains(err.Error(), `"adults" -> "others" -> "adults"`) {
 		t.Errorf("a rule that asks for itself: %v", err)
 	}
@@ -83,5 +88,21 @@ func TestDeliveredAudienceIsNotDeleted(t *testing.T) {
 	w.static("out")
 	if err := w.DeleteAudience(t.Context(), sandbox, "all"); lakeward.CodeOf(err) != "USE-1001" || !strings.Contains(err.Error(), "dataflow ") {
 		t.Errorf("deleted under a dataflow: %v", err)
+	}
+}
+
+// SEG-07: of the very first generation everybody is new; a second import leaves who is not in it.
+func TestBreakdownOfImports(t *testing.T) {
+	w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true}))
+	for _, tt := range []struct {
+		csv  string
+		want lakeward.Breakdown
+	}{{"mail\na@x.org\nb@x.org\n", lakeward.Breakdown{Realized: 2}}, {"mail\nb@x.org\nc@x.org\nd@x.org\n", lakeward.Breakdown{Realized: 2, Existing: 1, Exiting: 1}}} {
+		im := engine.Import{Audience: lakeward.Audience{Sandbox: sandbox, Name: "listed", Namespace: "Email"}, Identity: "mail", Name: "list.csv"}
+		must[lakeward.Audience](t)(w.ImportAudience(t.Context(), im, strings.NewReader(tt.csv)))
+		a := must[lakeward.Audience](t)(w.Audience(t.Context(), sandbox, "listed"))
+		if a.Breakdown == nil || *a.Breakdown != tt.want {
+			t.Errorf("generation %d: %+v, want %+v", a.Generation, a.Breakdown, tt.want)
+		}
 	}
 }

@@ -45,6 +45,8 @@ func (e *Engine) Evaluate(ctx context.Context, sandbox string, refs []string, p 
 		if audiences[i], err = e.store.Audience(ctx, sandbox, string(audiences[i].ID)); err != nil {
 			return nil, err
 		}
+		id := audiences[i].ID
+		audiences[i].Breakdown = breakdown(snap.Memberships[id].Members, members[id])
 	}
 	return audiences, nil
 }
