@@ -44,6 +44,9 @@ func datasetUpload(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if most < 0 {
+			return usage("--max-rejected is a number from 0")
+		}
 		return a.withData(c.Context(), false, func(d *directory) error {
 			batches := []lakeward.Batch{}
 			var failed error
@@ -162,11 +165,22 @@ func datasetPreview(a *app) *cobra.Command {
 				Fields []string   `json:"fields"`
 				Rows   [][]string `json:"rows"`
 			}{header, rows}
-			return a.print(shown, func() table { return append(table{header}, rows...) })
+			return a.print(shown, func() table { return append(table{header}, oneLine(rows)...) })
 		})
 	}}
 	c.Flags().IntVar(&limit, "limit", 10, "number of rows")
 	return c
+}
+
+// oneLine keeps the line breaks of values from looking like rows.
+func oneLine(rows [][]string) [][]string {
+	flat := strings.NewReplacer("\r", "·", "\n", "·")
+	for _, row := range rows {
+		for i := range row {
+			row[i] = flat.Replace(row[i])
+		}
+	}
+	return rows
 }
 
 func datasetStats(a *app) *cobra.Command {
@@ -183,7 +197,7 @@ func datasetStats(a *app) *cobra.Command {
 				for _, s := range stats {
 					t = append(t, []string{s.Field, s.Type, strconv.FormatInt(s.Rows, 10), strconv.FormatInt(s.Nulls, 10), strconv.FormatInt(s.Distinct, 10), s.Min, s.Max})
 				}
-				return t
+				return oneLine(t)
 			})
 		})
 	}}

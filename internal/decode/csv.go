@@ -154,6 +154,9 @@ func (c *CSV) Next() (*vector.Chunk, error) {
 // take adds the row that was read to the chunk or to the rejected rows.
 func (c *CSV) take(err error) error {
 	if bad, ok := errors.AsType[*errRow](err); ok {
+		if bad.lines > 1 { // a quote too many swallows good rows, which must not count as one
+			return upload("UPL-1007", "the row at line %d: %s; with its quotes it goes on to line %d, so that more than one row may be lost; correct it, nothing was stored", c.rows.start, bad.why, c.rows.start+bad.lines-1)
+		}
 		c.total++
 		c.reject(c.rows.start, "", "%s", bad.why)
 		return nil

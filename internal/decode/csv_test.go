@@ -129,6 +129,37 @@ func TestUnusableFiles(t *testing.T) {
 	}
 }
 
+// A quote too many takes the rows behind it with it: they are not left out as one row, whatever the limit is.
+func TestQuoteOverRowsFailsTheFile(t *testing.T) {
+	for _, test := range []struct {
+		name, rows string
+		fails      bool
+	}{
+		{"closed three rows on", "1,\"31\n2,32\n3,33\n4,\"34\"\n5,35\n", true},
+		{"never closed", "1,\"31\n2,32", true},
+		{"never closed, line feed", "1,\"31\n2,32\n", true},
+		{"text behind a quote after a line break", "1,\"3\n1\"x\n2,32\n", true},
+		{"one line", "1,\"31\"x\n2,32\n", false},
+		{"the last line", "2,32\n1,\"31", false},
+		{"the last line with a line feed", "2,32\n1,\"31\n", false},
+		{"the last line, text behind a quote", "2,32\n1,\"31\"x", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, err := decode.OpenCSV(strings.NewReader("id,name\n" + test.rows))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Bind(leaves(), nil); err != nil {
+				t.Fatal(err)
+			}
+			_, err = c.Next()
+			if n, _ := c.Rejected(); (lakeward.CodeOf(err) == "UPL-1007") != test.fails || !test.fails && (n != 1 || err != nil) {
+				t.Errorf("%d rejected: %v", n, err)
+			}
+		})
+	}
+}
+
 func TestBind(t *testing.T) {
 	for _, test := range []struct {
 		name, header string

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -44,16 +46,22 @@ func openNDJSON(in *bufio.Reader, leaves []lakeward.Leaf, columns map[string]str
 	for i, l := range leaves {
 		j.fields[l.Path], j.names = i, append(j.names, l.Path)
 	}
-	for from, to := range columns {
-		i, ok := j.fields[to]
-		if !ok {
+	all := maps.Clone(j.fields)
+	for _, from := range slices.Sorted(maps.Keys(columns)) {
+		to := columns[from]
+		if _, ok := all[to]; !ok {
 			return nil, upload("UPL-1005", "%s is no field of the schema; nothing was stored", lakeward.Quote(to))
 		}
-		if have, taken := j.fields[from]; taken && have != i {
-			return nil, upload("UPL-1005", "%s is a field itself and cannot stand for another one; nothing was stored", lakeward.Quote(from))
+		if _, ok := j.fields[to]; !ok {
+			return nil, upload("UPL-1005", "%s has two names; nothing was stored", lakeward.Quote(to))
 		}
 		delete(j.fields, to)
-		j.fields[from] = i
+	}
+	for _, from := range slices.Sorted(maps.Keys(columns)) {
+		if _, taken := j.fields[from]; taken {
+			return nil, upload("UPL-1005", "%s is a field itself and cannot stand for another one; nothing was stored", lakeward.Quote(from))
+		}
+		j.fields[from] = all[columns[from]]
 	}
 	j.object = &objectReader{take: j.value}
 	j.begin(leaves)
@@ -176,7 +184,7 @@ func (o *objectReader) read(in []byte) error {
 	if err := o.members(); err != nil {
 		return err
 	}
-	if o.space() != 0 {
+	if o.space(); o.at != len(o.in) {
 		return &jsonError{"", "something follows the object; each line holds one object"}
 	}
 	return nil
@@ -217,7 +225,7 @@ func (o *objectReader) members() error {
 		if err != nil {
 			return err
 		}
-		if outer > 0 {
+		if o.depth > 1 {
 			o.path = append(o.path, '.')
 		}
 		o.path = append(o.path, o.buf[key.start:key.end]...)

@@ -88,6 +88,8 @@ func TestNDJSON(t *testing.T) {
 		{"a boolean for a number", `{"id":"1","age":true}`, "", "age the value is not a number"},
 		{"no day", `{"id":"1","born":"1991-02-30"}`, "", "born the value is not a day as YYYY-MM-DD"},
 		{"two objects", `{"id":"1"} {"id":"2"}`, "", "something follows the object; each line holds one object"},
+		{"NUL between objects", "{\"id\":\"1\"}\x00{\"id\":\"2\"}", "", "something follows the object; each line holds one object"},
+		{"an empty key", `{"":{"id":"1"}}`, "", `".id" it is no field of the schema (did you mean id?)`},
 		{"no object", `["id"]`, "", "the line is no JSON object"},
 		{"cut", `{"id":"1"`, "", "it is no JSON: expected , or } at character 10"},
 		{"open text", `{"id":"1`, "", "it is no JSON: a text has no closing quote at character 9"},
@@ -125,7 +127,15 @@ func TestNDJSONColumns(t *testing.T) {
 	if rows, rejects := readAll(t, r); len(rows) != 1 || rows[0] != "7|-|3|-|-|-" {
 		t.Errorf("rows %v, rejected %v", rows, rejects)
 	}
-	for _, columns := range []map[string]string{{"x": "nowhere"}, {"age": "id"}} {
+	for range 20 { // two fields change their names, in whatever order
+		if r, err = Open(strings.NewReader(`{"id":"Bern","home.city":"1"}`), jsonLeaves(), map[string]string{"id": "home.city", "home.city": "id"}); err != nil {
+			t.Fatal(err)
+		}
+		if rows, _ := readAll(t, r); len(rows) != 1 || rows[0] != "1|Bern|-|-|-|-" {
+			t.Fatalf("rows %v", rows)
+		}
+	}
+	for _, columns := range []map[string]string{{"x": "nowhere"}, {"age": "id"}, {"x": "id", "y": "id"}} {
 		if _, err := Open(strings.NewReader(`{"id":"1"}`), jsonLeaves(), columns); lakeward.CodeOf(err) != "UPL-1005" {
 			t.Errorf("columns %v: %v", columns, err)
 		}

@@ -26,8 +26,11 @@ func newRowReader(in io.Reader) *rowReader {
 	return &rowReader{in: in, buf: make([]byte, 64<<10), line: 1}
 }
 
-// errRow is what is wrong with a row; the reader stands behind its line.
-type errRow struct{ why string }
+// errRow is what is wrong with a row, which has so many lines; the reader stands behind them.
+type errRow struct {
+	why   string
+	lines int64
+}
 
 func (e *errRow) Error() string { return e.why }
 
@@ -138,7 +141,11 @@ func (r *rowReader) quotedField() (more bool, err error) {
 		c, ok := r.take()
 		if !ok {
 			if errors.Is(r.err, io.EOF) {
-				return false, &errRow{"the closing quote is missing"}
+				lines := r.line - r.start + 1
+				if n := len(r.data); n > 0 && r.data[n-1] == '\n' {
+					lines--
+				}
+				return false, &errRow{"the closing quote is missing", lines}
 			}
 			return false, r.err
 		}
@@ -175,7 +182,11 @@ func (r *rowReader) quotedField() (more bool, err error) {
 func (r *rowReader) skip(why string) error {
 	for {
 		if c, ok := r.take(); !ok || c == '\n' {
-			return &errRow{why}
+			lines := r.line - r.start
+			if !ok {
+				lines++
+			}
+			return &errRow{why, lines}
 		}
 	}
 }

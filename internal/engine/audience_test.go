@@ -91,6 +91,23 @@ func TestDeliveredAudienceIsNotDeleted(t *testing.T) {
 	}
 }
 
+// Names that a reader of the views would take for one have their ids behind them (D20).
+func TestViewsOfEqualNames(t *testing.T) {
+	w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true}))
+	w.people("1,a@x.org,,Ann,30")
+	var ids []lakeward.AudienceID
+	for _, name := range []string{"Gold", "gold", "silver"} {
+		ids = append(ids, must[lakeward.Audience](t)(w.CreateAudience(t.Context(), lakeward.Audience{Sandbox: sandbox, Name: name, Rule: "age > 0"})).ID)
+	}
+	must[[]lakeward.Audience](t)(w.Evaluate(t.Context(), sandbox, nil, nil))
+	sql := must[string](t)(w.Views(t.Context(), sandbox, "/data"))
+	for _, want := range []string{`"audience Gold ` + string(ids[0]) + `"`, `"audience gold ` + string(ids[1]) + `"`, `"audience silver"`} {
+		if strings.Count(sql, "VIEW "+want+" AS") != 1 {
+			t.Errorf("there is no view %s in\n%s", want, sql)
+		}
+	}
+}
+
 // SEG-07: of the very first generation everybody is new; a second import leaves who is not in it.
 func TestBreakdownOfImports(t *testing.T) {
 	w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true}))

@@ -19,6 +19,10 @@ func (e *Engine) Views(ctx context.Context, sandbox, dir string) (string, error)
 	if err != nil {
 		return "", err
 	}
+	names := viewNames{}
+	for _, d := range datasets {
+		names.count("dataset " + d.Name)
+	}
 	for _, d := range datasets {
 		batches, err := e.store.Batches(ctx, d)
 		if err != nil {
@@ -31,7 +35,7 @@ func (e *Engine) Views(ctx context.Context, sandbox, dir string) (string, error)
 			}
 		}
 		if len(files) > 0 {
-			fmt.Fprintf(&b, "CREATE OR REPLACE VIEW %s AS SELECT * FROM read_parquet([%s], union_by_name = true);\n", sqlName("dataset "+d.Name), strings.Join(files, ", "))
+			fmt.Fprintf(&b, "CREATE OR REPLACE VIEW %s AS SELECT * FROM read_parquet([%s], union_by_name = true);\n", names.of("dataset "+d.Name, string(d.ID)), strings.Join(files, ", "))
 		}
 	}
 	snap, err := e.warehouse.Snapshot(ctx, sandbox, 0)
@@ -40,21 +44,37 @@ func (e *Engine) Views(ctx context.Context, sandbox, dir string) (string, error)
 	}
 	var parts []string
 	for i, f := range snap.Profiles {
-		parts = append(parts, fmt.Sprintf("  SELECT %d AS lw_file, * FROM read_parquet(%s)", i, sqlPath(dir, f.Table)))
+		parts = append(parts, fmt.Sprintf("  SELECT %d AS \"lw file\", * FROM read_parquet(%s)", i, sqlPath(dir, f.Table)))
 	}
 	if len(parts) > 0 {
-		fmt.Fprintf(&b, "CREATE OR REPLACE VIEW profiles AS SELECT * EXCLUDE (lw_file) FROM (\n%s\n) QUALIFY row_number() OVER (PARTITION BY number ORDER BY lw_file DESC) = 1;\n", strings.Join(parts, "\n  UNION ALL BY NAME\n"))
+		fmt.Fprintf(&b, "CREATE OR REPLACE VIEW profiles AS SELECT * EXCLUDE (\"lw file\") FROM (\n%s\n) QUALIFY row_number() OVER (PARTITION BY number ORDER BY \"lw file\" DESC) = 1;\n", strings.Join(parts, "\n  UNION ALL BY NAME\n"))
 	}
 	audiences, err := e.store.Audiences(ctx, sandbox)
 	if err != nil {
 		return "", err
 	}
 	for _, a := range audiences {
+		names.count("audience " + a.Name)
+	}
+	for _, a := range audiences {
 		if m, ok := snap.Memberships[a.ID]; ok {
-			fmt.Fprintf(&b, "CREATE OR REPLACE VIEW %s AS SELECT number, status, lastQualificationTime FROM read_parquet(%s);\n", sqlName("audience "+a.Name), sqlPath(dir, m.Table))
+			fmt.Fprintf(&b, "CREATE OR REPLACE VIEW %s AS SELECT number, status, lastQualificationTime FROM read_parquet(%s);\n", names.of("audience "+a.Name, string(a.ID)), sqlPath(dir, m.Table))
 		}
 	}
 	return b.String(), nil
+}
+
+// viewNames counts the names: DuckDB does not tell upper from lower case, and ours may stand twice (D20).
+type viewNames map[string]int
+
+func (v viewNames) count(name string) { v[strings.ToLower(name)]++ }
+
+// of is the quoted name of a view, with the id where the name alone would hide another view.
+func (v viewNames) of(name, id string) string {
+	if v[strings.ToLower(name)] > 1 {
+		name += " " + id
+	}
+	return sqlName(name)
 }
 
 // sqlName quotes a name, sqlPath the path of a file.

@@ -323,10 +323,13 @@ func (f *Filter) field(n *Node, c *vector.Chunk) *vector.Vector {
 func constant(n *Node, rows int) *vector.Vector {
 	v := &vector.Vector{}
 	v.Reset(n.Type.kind())
+	if n.Type == String { // once, not once a row
+		v.Dict = &vector.Dictionary{Offsets: []uint32{0, uint32(len(n.Value.Str))}, Bytes: []byte(n.Value.Str)}
+	}
 	for range rows {
 		switch n.Type {
 		case String:
-			v.AppendString([]byte(n.Value.Str))
+			v.AppendCode(0)
 		case Double:
 			v.AppendFloat(n.Value.Float)
 		case Boolean:

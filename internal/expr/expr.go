@@ -6,6 +6,8 @@
 package expr
 
 import (
+	"iter"
+	"math"
 	"regexp"
 	"slices"
 
@@ -144,16 +146,45 @@ func (n *Node) Segments() []string {
 	return out
 }
 
+// Cost is the number of operations that a row can take, at most math.MaxInt32; what a name of let stands for
+// counts as often as the name stands there.
+func (n *Node) Cost() int { return n.cost(map[*Node]int{}) }
+
+// cost remembers what it knows of shared nodes: the tree that they unfold to may be of exponential size.
+func (n *Node) cost(known map[*Node]int) int {
+	if c, ok := known[n]; ok {
+		return c
+	}
+	c := 1
+	for below := range n.children() {
+		c = min(c+below.cost(known), math.MaxInt32)
+	}
+	known[n] = c
+	return c
+}
+
 // walk calls visit for the node and all below it.
 func (n *Node) walk(visit func(*Node)) {
 	visit(n)
-	for _, a := range n.Args {
-		a.walk(visit)
+	for below := range n.children() {
+		below.walk(visit)
 	}
-	if n.When != nil {
+}
+
+// children yields the nodes right below.
+func (n *Node) children() iter.Seq[*Node] {
+	return func(yield func(*Node) bool) {
+		for _, a := range n.Args {
+			if !yield(a) {
+				return
+			}
+		}
+		if n.When == nil {
+			return
+		}
 		for _, m := range []Moment{n.When.Time, n.When.End} {
-			if m.Value != nil {
-				m.Value.walk(visit)
+			if m.Value != nil && !yield(m.Value) {
+				return
 			}
 		}
 	}

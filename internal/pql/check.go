@@ -2,6 +2,7 @@ package pql
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,9 @@ func Parse(src string, scope Scope) (*expr.Node, error) {
 	n := c.condition(s)
 	if c.conditions > maxConditions {
 		c.fail("RULE-1005", s.pos, "%d conditions; at most %d", c.conditions, maxConditions)
+	}
+	if len(c.errs) == 0 && n.Cost() > maxCost {
+		c.fail("EXPR-2001", s.pos, "the rule takes more than %d steps for each profile; what a name of let stands for is worked out wherever the name stands", maxCost)
 	}
 	if len(c.errs) > 0 {
 		return nil, userError(src, c.errs)
@@ -130,13 +134,17 @@ func (c *checker) expression(s *syntax) *expr.Node {
 
 func (c *checker) field(s *syntax) *expr.Node {
 	first, rest, nested := strings.Cut(s.text, ".")
-	if v := c.named(first); v != nil {
+	if v := c.named(first); v != nil && !s.rooted {
 		if nested {
 			return c.fail("RULE-1003", s.pos, "%s is %s and has no fields", first, v.Type)
 		}
+		if v.Op == expr.Literal { // each place converts its own (S6)
+			own := *v
+			return &own
+		}
 		return v
 	}
-	if nested && first == c.profile && c.profile != "" {
+	if nested && !s.rooted && first == c.profile && c.profile != "" {
 		s = &syntax{op: s.op, text: rest, pos: s.pos}
 	}
 	names := make([]string, 0, len(c.scope.Union))
@@ -254,7 +262,7 @@ func (c *checker) convert(n *expr.Node, to expr.Type) {
 	case expr.Integer, expr.Double:
 		if i, err := strconv.ParseInt(text, 10, 64); err == nil {
 			n.Type, n.Value.Int, n.Value.Float = expr.Integer, i, float64(i)
-		} else if f, err := strconv.ParseFloat(text, 64); err == nil {
+		} else if f, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(f) && !math.IsInf(f, 0) {
 			n.Type, n.Value.Float = expr.Double, f
 		}
 	case expr.Date, expr.DateTime:

@@ -17,8 +17,10 @@ import (
 // Limits of a rule (C14).
 const (
 	maxRule       = 1 << 20
+	maxOutside    = 64 << 10 // of it outside of lists
 	maxDepth      = 64
 	maxConditions = 1000
+	maxCost       = 1_000_000 // operations for each profile (C14)
 	maxItems      = 100_000
 )
 

@@ -14,6 +14,8 @@ type syntax struct {
 	text string // of a literal, a path or a method
 	when *when  // of occurs
 	pos  int
+
+	rooted bool // a path behind $1: of the profile, whatever else has its name
 }
 
 type parser struct {
@@ -22,6 +24,7 @@ type parser struct {
 	at     int
 	depth  int
 	bareIn bool // the next bare in ends the value of a let
+	listed int  // bytes of the lists
 }
 
 // parse turns a rule into syntax; the error is the first one.
@@ -47,6 +50,9 @@ func parse(src string) (*syntax, *ruleError) {
 	}
 	if t := p.peek(); t.kind != endToken {
 		return nil, p.unexpected("and, or or the end")
+	}
+	if len(src)-p.listed > maxOutside {
+		return nil, &ruleError{"RULE-1005", 0, "the rule is longer than 64 KiB without its lists"}
 	}
 	return n, nil
 }
@@ -245,7 +251,7 @@ func (p *parser) postfix() (*syntax, *ruleError) {
 			if n.op != "path" {
 				return nil, &ruleError{"RULE-1003", name.pos, "only objects have fields"}
 			}
-			n = &syntax{op: "path", text: strings.TrimPrefix(n.text+"."+name.text, "."), pos: n.pos}
+			n = &syntax{op: "path", text: strings.TrimPrefix(n.text+"."+name.text, "."), pos: n.pos, rooted: n.rooted}
 			continue
 		}
 		args, aerr := p.arguments()
@@ -304,7 +310,7 @@ func (p *parser) primary() (*syntax, *ruleError) {
 	case t.is("["):
 		return p.array(t)
 	case t.is("$1"):
-		return &syntax{op: "path", pos: t.pos}, nil
+		return &syntax{op: "path", pos: t.pos, rooted: true}, nil
 	case t.kind == nameToken:
 		return p.name(t)
 	}
@@ -364,6 +370,7 @@ func (p *parser) array(open token) (*syntax, *ruleError) {
 			return nil, &ruleError{"RULE-1005", open.pos, "more than 100,000 values in a list"}
 		}
 		if _, ok := p.accept(","); !ok {
+			p.listed += p.peek().pos - open.pos
 			return n, p.expect("]")
 		}
 	}

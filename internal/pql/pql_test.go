@@ -1,6 +1,7 @@
 package pql_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -186,6 +187,11 @@ func TestRuleErrors(t *testing.T) {
 		{"K5 empty parentheses", `()`, "RULE-1004", ""},
 		{"K6 depth", strings.Repeat("(", 65) + "vip" + strings.Repeat(")", 65), "RULE-1005", "nested deeper than 64"},
 		{"K6 conditions", strings.Repeat("vip = true or ", 1000) + "vip = true", "RULE-1005", "1001 conditions; at most 1000"},
+		{"C14 text", `name = "` + strings.Repeat("x", 70_000) + `"`, "RULE-1005", "64 KiB without its lists"},
+		{"S6 no number", `score > "NaN"`, "RULE-1003", `"NaN" is text`},
+		{"S6 no end", `age < "inf"`, "RULE-1003", `"inf" is text`},
+		{"C14 cost", doubled(24) + " > 1", "EXPR-2001", "more than 1000000 steps"},
+		{"C14 cost past all numbers", doubled(60) + " > 1", "EXPR-2001", "more than 1000000 steps"},
 		{"K9 events", `xEvent.count() > 1`, "RULE-1001", "at 1:1: xEvent is not supported yet"},
 		{"K4 occurs on text", `name occurs today`, "RULE-1003", "name is text; occurs needs a date or a date-time"},
 		{"K4 occurs no time", `joined occurs before age`, "RULE-1003", "age is an integer, not a time"},
@@ -261,5 +267,39 @@ func TestRulesPage(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// S6, section 2: a named text is read anew in each place, and $1 is the profile whatever else has its name.
+func TestNamedValues(t *testing.T) {
+	for rule, want := range map[string]string{
+		`let s = "34" in (s = name or age = s)`: "1 3", `let s = "34" in (age = s or s = name)`: "1 3",
+		`let age = 34 in $1.age = 34`: "1 3", `let age = 5 in $1.age = 5`: "",
+		`"` + strings.Repeat("x", 60_000) + `" != name and name = "Ann"`: "1",
+	} {
+		if got := members(t, rule); got != want {
+			t.Errorf("%.60s: %q, want %q", rule, got, want)
+		}
+	}
+}
+
+// doubled is a rule whose value takes 2^n operations.
+func doubled(n int) string {
+	var b strings.Builder
+	b.WriteString("let a0 = age in ")
+	for i := range n {
+		fmt.Fprintf(&b, "let a%d = a%d + a%d in ", i+1, i, i)
+	}
+	return fmt.Sprintf("%sa%d", b.String(), n)
+}
+
+// C14: what a rule costs is known when it is saved.
+func TestCostOfNamedValues(t *testing.T) {
+	n, err := pql.Parse(doubled(10)+" > 1", scope())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := n.Cost(); got != 2048+1 { // 1,023 sums and 1,024 fields, the literal, the comparison
+		t.Errorf("the cost is %d", got)
 	}
 }

@@ -69,6 +69,10 @@ func causeOf(err error) string {
 // CheckSnapshot holds the bitmaps of the newest generation of a sandbox against each other and the rows of their files.
 func (w *Warehouse) CheckSnapshot(ctx context.Context, sandbox string, c *Checked) error {
 	s, err := w.Snapshot(ctx, sandbox, 0)
+	if lakeward.CodeOf(err) == lakeward.FailSource {
+		c.problem("", "%v", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
