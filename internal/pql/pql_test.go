@@ -197,6 +197,10 @@ func TestRuleErrors(t *testing.T) {
 		{"K4 occurs no time", `joined occurs before age`, "RULE-1003", "age is an integer, not a time"},
 		{"K6 negative distance", `joined occurs <= -5 days before now`, "RULE-1005", "a number from 0"},
 		{"K6 distance too far", `joined occurs <= 99999999 years before now`, "RULE-1005", "before the year 1"},
+		{"K6 before the year 1", `joined occurs <= 2500 years before now`, "RULE-1005", "at 1:18: that is before the year 1"},
+		{"K6 days before the year 1", `joined occurs <= 800000 days before date(2025, 1, 1)`, "RULE-1005", "before the year 1"},
+		{"K6 centuries", `joined occurs > 30 centuries from today`, "RULE-1005", "before the year 1"},
+		{"K6 behind the year 9999", `joined occurs <= 9000 years after this week`, "RULE-1005", "behind the year 9999"},
 		{"K1 unit", `joined occurs <= 5 fortnights before now`, "RULE-1001", "expected a unit such as days"},
 		{"K7 look-ahead", `name.matches("a(?=b)")`, "EXPR-1020", "without look-around"},
 		{"K4 group", `name.regexGroup("(a)", 2) = "a"`, "RULE-1003", "the pattern has 1 groups, not 2"},
@@ -274,6 +278,7 @@ func TestRulesPage(t *testing.T) {
 func TestNamedValues(t *testing.T) {
 	for rule, want := range map[string]string{
 		`let s = "34" in (s = name or age = s)`: "1 3", `let s = "34" in (age = s or s = name)`: "1 3",
+		`joined occurs <= 7000 years after "1900-01-01" or age = 65`: "1 2 3 4", `joined occurs <= 1800 years before now`: "1 2 3",
 		`let age = 34 in $1.age = 34`: "1 3", `let age = 5 in $1.age = 5`: "",
 		`"` + strings.Repeat("x", 60_000) + `" != name and name = "Ann"`: "1",
 	} {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lakeward/lakeward/internal/expr"
 )
@@ -159,12 +160,34 @@ func (c *checker) occurs(s *syntax) *expr.Node {
 	if out.Time, ok = c.moment(w.time); !ok {
 		return nil
 	}
+	if w.distance && !reaches(out) {
+		return c.fail("RULE-1005", w.nPos, "that is before the year 1 or behind the year 9999")
+	}
 	if w.direction == expr.Between {
 		if out.End, ok = c.moment(w.end); !ok {
 			return nil
 		}
 	}
 	return &expr.Node{Op: expr.Occurs, Type: expr.Boolean, Args: []*expr.Node{a}, When: out, Pos: s.pos}
+}
+
+// reaches reports whether a distance stays within the years 1 to 9999, as far as that is known before there are
+// rows (K6). Beyond them it would give nobody, silently.
+func reaches(w *expr.When) bool {
+	base := time.Now().UnixMilli() // clocks and periods move, by far less than their distances
+	if v := w.Time.Value; v != nil {
+		switch {
+		case v.Op == expr.Literal && v.Type == expr.Date:
+			base = v.Value.Int * (24 * time.Hour).Milliseconds()
+		case v.Op == expr.Literal:
+			base = v.Value.Int
+		case v.Op != expr.Clock:
+			return true
+		}
+	}
+	_, back := w.Unit.Shift(base, -w.N)
+	_, ahead := w.Unit.Shift(base, w.N)
+	return (back || w.Direction == expr.After) && (ahead || w.Direction == expr.Before)
 }
 
 func (c *checker) moment(m moment) (expr.Moment, bool) {
