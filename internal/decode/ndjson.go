@@ -363,7 +363,7 @@ func (o *objectReader) escape() error {
 	return nil
 }
 
-// unit reads uXXXX and stays on its last digit.
+// unit reads u and four digits, and stays on the last one.
 func (o *objectReader) unit() (rune, bool) {
 	if o.at+4 >= len(o.in) || o.in[o.at] != 'u' {
 		return 0, false

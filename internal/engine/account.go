@@ -22,22 +22,10 @@ func credentials(a lakeward.Account) string {
 
 // CreateAccount checks the fields, then, unless untested, the connection, and stores the account (CON-06).
 func (e *Engine) CreateAccount(ctx context.Context, a lakeward.Account, untested bool) (lakeward.Account, []lakeward.Check, error) {
-	a.ID, a.CreatedAt, a.State = lakeward.AccountID(lakeward.NewID()), now(), lakeward.AccountUntested
-	if err := a.Validate(); err != nil {
-		return a, nil, err
-	}
-	location, err := lakeward.ParseLocation(a.URL)
+	a.ID, a.CreatedAt = lakeward.AccountID(lakeward.NewID()), now()
+	checks, err := e.admit(ctx, &a, untested, a.Keys()...)
 	if err != nil {
-		return a, nil, err
-	}
-	a.URL = location.URL()
-	var checks []lakeward.Check
-	if !untested {
-		if checks, err = e.connectKeys(ctx, a, a.Keys()...); err != nil {
-			return a, checks, err
-		}
-		at := now()
-		a.State, a.TestedAt = lakeward.AccountConnected, &at
+		return a, checks, err
 	}
 	a, err = e.store.CreateAccount(ctx, a)
 	return a, checks, err
@@ -89,26 +77,35 @@ func (e *Engine) EditAccount(ctx context.Context, sandbox, ref string, x Account
 	}
 	before := a
 	x.apply(&a)
-	if err := a.Validate(); err != nil {
-		return a, nil, err
-	}
-	location, err := lakeward.ParseLocation(a.URL)
+	checks, err := e.admit(ctx, &a, untested, x.Key, x.SecondKey)
 	if err != nil {
-		return a, nil, err
-	}
-	a.URL = location.URL()
-	a.State, a.StateCause = lakeward.AccountUntested, ""
-	var checks []lakeward.Check
-	if !untested {
-		if checks, err = e.connectKeys(ctx, a, x.Key, x.SecondKey); err != nil {
-			return a, checks, err
-		}
-		at := now()
-		a.State, a.TestedAt = lakeward.AccountConnected, &at
+		return a, checks, err
 	}
 	a.Key, a.SecondKey = x.Key, x.SecondKey // those that are stored stay as they are
 	a, err = e.store.EditAccount(ctx, before, a, now())
 	return a, checks, err
+}
+
+// admit checks the fields of an account that is to be stored, then, unless untested, the connection with its new keys.
+func (e *Engine) admit(ctx context.Context, a *lakeward.Account, untested bool, keys ...lakeward.Secret) ([]lakeward.Check, error) {
+	if err := a.Validate(); err != nil {
+		return nil, err
+	}
+	location, err := lakeward.ParseLocation(a.URL)
+	if err != nil {
+		return nil, err
+	}
+	a.URL, a.State, a.StateCause = location.URL(), lakeward.AccountUntested, ""
+	if untested {
+		return nil, nil
+	}
+	checks, err := e.connectKeys(ctx, *a, keys...)
+	if err != nil {
+		return checks, err
+	}
+	at := now()
+	a.State, a.TestedAt = lakeward.AccountConnected, &at
+	return checks, nil
 }
 
 // connectKeys tries each new key alone, so that a good one does not hide a bad one; without a new one the

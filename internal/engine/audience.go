@@ -71,22 +71,11 @@ func (e *Engine) Estimate(ctx context.Context, sandbox, rule string, p Progress)
 	if err := a.Validate(); err != nil {
 		return 0, 0, err
 	}
-	scope, err := e.scope(ctx, sandbox)
+	j, err := e.runJob(ctx, sandbox, []lakeward.Audience{a}, now(), p)
 	if err != nil {
 		return 0, 0, err
 	}
-	snap, err := e.warehouse.Snapshot(ctx, sandbox, 0)
-	if err != nil {
-		return 0, 0, err
-	}
-	j, err := newJob([]lakeward.Audience{a}, scope, snap, now())
-	if err != nil {
-		return 0, 0, err
-	}
-	if err := j.match(ctx, e.warehouse, p); err != nil {
-		return 0, 0, err
-	}
-	return int64(j.byID[string(a.ID)].members.GetCardinality()), int64(snap.All().GetCardinality()), nil
+	return int64(j.byID[string(a.ID)].members.GetCardinality()), int64(j.snap.All().GetCardinality()), nil
 }
 
 // Audience returns an audience with the breakdown of its latest evaluation or import.

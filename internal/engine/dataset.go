@@ -36,12 +36,17 @@ func (e *Engine) datasetFiles(ctx context.Context, sandbox, ref string) ([]lakew
 	if err != nil {
 		return nil, nil, err
 	}
+	files, err := e.batchFiles(ctx, d)
+	return files, schema.Leaves(), err
+}
+
+// batchFiles are the files of a dataset's batches, in the order of the batches.
+func (e *Engine) batchFiles(ctx context.Context, d lakeward.Dataset) (files []lakeward.DataFile, err error) {
 	batches, err := e.store.Batches(ctx, d)
-	var files []lakeward.DataFile
 	for _, b := range batches {
 		files = append(files, b.Files...)
 	}
-	return files, schema.Leaves(), err
+	return files, err
 }
 
 // PreviewDataset returns the names of the fields and the first rows as texts, "" for null.
@@ -134,16 +139,7 @@ func (f *fieldCounter) add(v *vector.Vector, n int) {
 // keepOne makes out hold one value of v.
 func keepOne(out, v *vector.Vector, i int) {
 	out.Reset(v.Kind)
-	switch v.Kind {
-	case vector.String:
-		out.AppendString(v.Str(i))
-	case vector.Float:
-		out.AppendFloat(v.Floats[i])
-	case vector.Bool:
-		out.AppendBool(v.Bools.Get(i))
-	default:
-		out.AppendInt(v.Ints[i])
-	}
+	out.AppendFrom(v, i)
 }
 
 func compareCells(a *vector.Vector, i int, b *vector.Vector, k int) int {

@@ -18,27 +18,16 @@ func (e *Engine) Evaluate(ctx context.Context, sandbox string, refs []string, p 
 	if err != nil || len(audiences) == 0 {
 		return audiences, err
 	}
-	scope, err := e.scope(ctx, sandbox)
-	if err != nil {
-		return nil, err
-	}
-	snap, err := e.warehouse.Snapshot(ctx, sandbox, 0)
-	if err != nil {
-		return nil, err
-	}
 	at := now()
-	j, err := newJob(audiences, scope, snap, at)
+	j, err := e.runJob(ctx, sandbox, audiences, at, p)
 	if err != nil {
-		return nil, err
-	}
-	if err := j.match(ctx, e.warehouse, p); err != nil {
 		return nil, err
 	}
 	members := map[lakeward.AudienceID]*roaring.Bitmap{}
 	for _, r := range j.rules {
 		members[r.audience.ID] = r.members
 	}
-	if _, err := e.warehouse.SaveMemberships(ctx, snap, members, at); err != nil {
+	if _, err := e.warehouse.SaveMemberships(ctx, j.snap, members, at); err != nil {
 		return nil, err
 	}
 	for i := range audiences {
@@ -46,7 +35,7 @@ func (e *Engine) Evaluate(ctx context.Context, sandbox string, refs []string, p 
 			return nil, err
 		}
 		id := audiences[i].ID
-		audiences[i].Breakdown = breakdown(snap.Memberships[id].Members, members[id])
+		audiences[i].Breakdown = breakdown(j.snap.Memberships[id].Members, members[id])
 	}
 	return audiences, nil
 }

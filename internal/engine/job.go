@@ -34,6 +34,23 @@ type job struct {
 	chunk  *warehouse.Profiles
 }
 
+// runJob decides the profiles of the newest generation for the rules of audiences, as of a time.
+func (e *Engine) runJob(ctx context.Context, sandbox string, audiences []lakeward.Audience, at time.Time, p Progress) (*job, error) {
+	scope, err := e.scope(ctx, sandbox)
+	if err != nil {
+		return nil, err
+	}
+	snap, err := e.warehouse.Snapshot(ctx, sandbox, 0)
+	if err != nil {
+		return nil, err
+	}
+	j, err := newJob(audiences, scope, snap, at)
+	if err != nil {
+		return nil, err
+	}
+	return j, j.match(ctx, e.warehouse, p)
+}
+
 // newJob parses the rules, adds those that they ask for, and puts them into order.
 func newJob(audiences []lakeward.Audience, scope pql.Scope, snap *warehouse.Snapshot, at time.Time) (*job, error) {
 	j := &job{snap: snap, byID: map[string]*rule{}, others: map[string]*roaring.Bitmap{}}

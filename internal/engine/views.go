@@ -24,15 +24,13 @@ func (e *Engine) Views(ctx context.Context, sandbox, dir string) (string, error)
 		names.count("dataset " + d.Name)
 	}
 	for _, d := range datasets {
-		batches, err := e.store.Batches(ctx, d)
+		stored, err := e.batchFiles(ctx, d)
 		if err != nil {
 			return "", err
 		}
 		var files []string
-		for _, batch := range batches {
-			for _, f := range batch.Files {
-				files = append(files, sqlPath(dir, f))
-			}
+		for _, f := range stored {
+			files = append(files, sqlPath(dir, f))
 		}
 		if len(files) > 0 {
 			fmt.Fprintf(&b, "CREATE OR REPLACE VIEW %s AS SELECT * FROM read_parquet([%s], union_by_name = true);\n", names.of("dataset "+d.Name, string(d.ID)), strings.Join(files, ", "))
