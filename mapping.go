@@ -141,8 +141,9 @@ func checkHeader(errs *fieldErrors, at, target string) {
 // Column is a mapping whose source was found in the union schema.
 type Column struct {
 	Mapping
-	Kind SourceKind
-	Type FieldType // of the values
+	Kind  SourceKind
+	Type  FieldType // of the values
+	Scale uint8     // of decimals
 }
 
 // ResolveMapping finds the source of every mapping (MAP-09). Unknown fields, fields of events,
@@ -166,7 +167,10 @@ func ResolveMapping(mapping []Mapping, union []Leaf, namespaces []Namespace) ([]
 				errs.add(at, "MAP-1002", "there is no profile field %s", Quote(m.Source))
 				errs.hint(suggestField(union, m.Source))
 			}
-			c.Type = leaf.Type
+			if ok && !leaf.Type.Scalar() {
+				errs.add(at, "MAP-1002", "%s is of type %s, which a column cannot hold", Quote(m.Source), leaf.Type)
+			}
+			c.Type, c.Scale = leaf.Type, leaf.Scale
 		}
 		cols = append(cols, c)
 	}

@@ -30,7 +30,10 @@ const (
 	TypeBoolean  FieldType = "boolean"
 	TypeDate     FieldType = "date"
 	TypeDateTime FieldType = "date-time" // milliseconds, UTC
+	TypeDecimal  FieldType = "decimal"   // exact, at most 18 digits, Scale of them behind the point
 	TypeObject   FieldType = "object"
+	TypeArray    FieldType = "array" // of values of the type of Item
+	TypeMap      FieldType = "map"   // of values of the type of Item, by text
 )
 
 // Field is a node of a schema's tree.
@@ -41,6 +44,9 @@ type Field struct {
 	Required bool           `json:"required,omitempty"`
 	Identity *FieldIdentity `json:"identity,omitempty"`
 	Fields   []Field        `json:"fields,omitempty"` // of an object, in the order of the file
+	Item     *Field         `json:"item,omitempty"`   // of an array or a map; it has no name
+	Scale    uint8          `json:"scale,omitempty"`  // of a decimal: digits behind the point
+	Labels   []string       `json:"labels,omitempty"` // of governance
 }
 
 // FieldIdentity marks a field whose values identify a profile.
@@ -60,25 +66,31 @@ type Schema struct {
 	CreatedAt time.Time   `json:"createdAt"`
 }
 
-// Leaf is a scalar field with its dotted path.
+// Leaf is a field that is no object, with its dotted path: a scalar, an array or a map.
 type Leaf struct {
 	Path     string
 	Type     FieldType
 	Title    string
 	Required bool
 	Identity *FieldIdentity
+	Item     *Field // of an array or a map
+	Scale    uint8  // of a decimal
+	Labels   []string
 }
 
-// Leaves lists the scalar fields of the schema, depth first, in the order of its file.
+// Leaves lists the scalars, arrays and maps of the schema, depth first, in the order of its file.
 func (s Schema) Leaves() []Leaf {
 	var out []Leaf
 	walkFields("", s.Fields, func(path string, f Field) {
 		if f.Type != TypeObject {
-			out = append(out, Leaf{Path: path, Type: f.Type, Title: f.Title, Required: f.Required, Identity: f.Identity})
+			out = append(out, Leaf{Path: path, Type: f.Type, Title: f.Title, Required: f.Required, Identity: f.Identity, Item: f.Item, Scale: f.Scale, Labels: f.Labels})
 		}
 	})
 	return out
 }
+
+// Scalar reports whether the values of the type have nothing inside.
+func (t FieldType) Scalar() bool { return t != TypeObject && t != TypeArray && t != TypeMap }
 
 // Primary is the primary identity of the schema's records; ok is false if there is none.
 func (s Schema) Primary() (leaf Leaf, ok bool) {
@@ -101,6 +113,8 @@ const (
 	timestampField  = "timestamp"
 	maxSchemaFields = 1000
 	maxSchemaDepth  = 32
+
+	maxDecimalDigits = 18 // what 64 bits hold
 )
 
 // Validate checks the tree: names, types, one primary identity, the timestamp of events, known namespaces.
@@ -120,6 +134,7 @@ func (s *Schema) Validate(namespaces []Namespace) error {
 			errs.add(at, "SCHEMA-1002", "the field stands twice")
 		}
 		seen[path] = true
+		count += checkItem(&errs, at, f, 1)
 		if f.Identity == nil {
 			return
 		}
@@ -152,55 +167,59 @@ func checkField(errs *fieldErrors, at string, f Field) {
 	if !regexp.MustCompile(`^[\pL_][\pL\pN_]{0,127}$`).MatchString(f.Name) {
 		errs.add(at, "SCHEMA-1002", "a field name starts with a letter or _ and has letters, digits and _, at most 128; not %s", Quote(f.Name))
 	}
+	checkType(errs, at, f)
+}
+
+func checkType(errs *fieldErrors, at string, f Field) {
 	switch f.Type {
 	case TypeString, TypeInteger, TypeLong, TypeDouble, TypeBoolean, TypeDate, TypeDateTime:
+	case TypeDecimal:
+		if f.Scale > maxDecimalDigits {
+			errs.add(at, "SCHEMA-1003", "a decimal has at most %d digits behind the point, not %d", maxDecimalDigits, f.Scale)
+		}
 	case TypeObject:
 		if len(f.Fields) == 0 {
 			errs.add(at, "SCHEMA-1002", "the object has no fields")
+		}
+	case TypeArray, TypeMap:
+		if f.Item == nil {
+			errs.add(at, "SCHEMA-1002", "the %s has no items", f.Type)
 		}
 	default:
 		errs.add(at, "SCHEMA-1003", "the type %s is not available", Quote(string(f.Type)))
 	}
 }
 
-// UnionSchema is the union of all profile-enabled record schemas (PRF-01): the fields that a
-// mapping or a rule may name. Order: schemas by age, fields by file. A path keeps its first type.
-func UnionSchema(schemas []Schema) []Leaf {
-	var union []Leaf
-	for _, s := range schemas {
-		if !s.Profile || s.Class != RecordClass {
-			continue
-		}
-		for _, l := range s.Leaves() {
-			if _, ok := findLeaf(union, l.Path); !ok {
-				l.Required, l.Identity = false, nil
-				union = append(union, l)
-			}
-		}
+// checkItem checks what is inside arrays and maps and returns the number of fields there.
+func checkItem(errs *fieldErrors, at string, f Field, depth int) (count int) {
+	if depth > maxSchemaDepth {
+		errs.add(at, "SCHEMA-1002", "the schema is nested deeper than %d levels", maxSchemaDepth)
+		return 0
 	}
-	return union
-}
-
-// CheckUnion refuses a schema whose fields clash with those of the union: another type, or a
-// scalar where an object stands.
-func (s Schema) CheckUnion(union []Leaf) error {
-	if !s.Profile || s.Class != RecordClass {
-		return nil
+	if f.Item == nil {
+		return 0
 	}
-	var errs fieldErrors
-	for _, l := range s.Leaves() {
-		at := "/properties/" + l.Path
-		for _, u := range union {
-			switch {
-			case u.Path == l.Path && u.Type != l.Type:
-				errs.add(at, "SCHEMA-1007", "the field is of type %s in another profile schema, not %s", u.Type, l.Type)
-			case len(u.Path) > len(l.Path) && u.Path[:len(l.Path)+1] == l.Path+".",
-				len(l.Path) > len(u.Path) && l.Path[:len(u.Path)+1] == u.Path+".":
-				errs.add(at, "SCHEMA-1007", "the field clashes with %s of another profile schema: one is an object", u.Path)
-			}
+	inside := f.Item.Fields
+	at += "/items"
+	checkType(errs, at, *f.Item)
+	count = checkItem(errs, at, *f.Item, depth+1)
+	if f.Item.Identity != nil {
+		errs.add(at, "SCHEMA-1004", "an identity field stands outside of arrays and maps; identities of a list belong into identityMap")
+	}
+	seen := map[string]bool{}
+	walkFields("", inside, func(path string, b Field) {
+		count++
+		checkField(errs, at+"/"+path, b)
+		if seen[path] {
+			errs.add(at+"/"+path, "SCHEMA-1002", "the field stands twice")
 		}
-	}
-	return errs.err("the schema")
+		seen[path] = true
+		if b.Identity != nil {
+			errs.add(at+"/"+path, "SCHEMA-1004", "an identity field stands outside of arrays and maps; identities of a list belong into identityMap")
+		}
+		count += checkItem(errs, at+"/"+path, b, depth+1)
+	})
+	return count
 }
 
 // String names the schema.

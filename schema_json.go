@@ -13,7 +13,9 @@ type schemaNode struct {
 	Type        string                     `json:"type"`
 	Format      string                     `json:"format"`
 	XDMType     string                     `json:"xdmType"`
+	Scale       uint8                      `json:"scale"`
 	Title       string                     `json:"title"`
+	Labels      []string                   `json:"labels"`
 	Identity    *FieldIdentity             `json:"identity"`
 	Required    []string                   `json:"required"`
 	Properties  orderedNodes               `json:"properties"`
@@ -89,20 +91,52 @@ func convertNodes(errs *fieldErrors, prefix string, parent schemaNode, depth int
 	}
 	var out []Field
 	for _, p := range parent.Properties {
-		f := Field{Name: p.name, Title: p.node.Title, Identity: p.node.Identity, Type: p.node.fieldType()}
-		for _, r := range parent.Required {
-			f.Required = f.Required || r == p.name
-		}
-		if f.Type == "" {
-			errs.add("/properties/"+prefix+p.name, "SCHEMA-1003", "this version keeps scalars and objects; %s is not available", p.node.describe())
+		f, ok := convertNode(errs, prefix+p.name, p.node, depth)
+		if !ok {
 			continue
 		}
-		if f.Type == TypeObject {
-			f.Fields = convertNodes(errs, prefix+p.name+".", p.node, depth+1)
+		f.Name = p.name
+		for _, r := range parent.Required {
+			f.Required = f.Required || r == p.name
 		}
 		out = append(out, f)
 	}
 	return out
+}
+
+// convertNode turns a node into a field without its name; ok is false if its type is unknown.
+func convertNode(errs *fieldErrors, path string, n schemaNode, depth int) (f Field, ok bool) {
+	f = Field{Title: n.Title, Identity: n.Identity, Type: n.fieldType(), Labels: n.Labels}
+	inside, sub := n.Items, "items"
+	switch f.Type {
+	case "":
+		errs.add("/properties/"+path, "SCHEMA-1003", "%s is not available", n.describe())
+		return f, false
+	case TypeObject:
+		f.Fields = convertNodes(errs, path+".", n, depth+1)
+		return f, true
+	case TypeDecimal:
+		f.Scale = n.Scale
+		return f, true
+	case TypeMap:
+		inside, sub = n.Additional, "additionalProperties"
+	case TypeArray:
+	default:
+		return f, true
+	}
+	at := path + "/" + sub
+	var below schemaNode
+	if err := json.Unmarshal(inside, &below); err != nil {
+		errs.add("/properties/"+at, "SCHEMA-1003", "the values have no type: %s stands for a schema of them", Quote(string(inside[:min(len(inside), 40)])))
+		return f, false
+	}
+	if depth > maxSchemaDepth {
+		errs.add("/properties/"+at, "SCHEMA-1002", "the schema is nested deeper than %d levels", maxSchemaDepth)
+		return f, false
+	}
+	item, ok := convertNode(errs, at, below, depth+1)
+	f.Item = &item
+	return f, ok
 }
 
 // fieldType maps JSON Schema's type, format and xdmType to ours; "" if there is no such type.
@@ -122,12 +156,22 @@ func (n schemaNode) fieldType() FieldType {
 		}
 		return TypeLong
 	case "number":
+		if n.XDMType == "decimal" {
+			return TypeDecimal
+		}
 		return TypeDouble
 	case "boolean":
 		return TypeBoolean
+	case "array":
+		if len(n.Items) > 0 {
+			return TypeArray
+		}
 	case "object":
 		if len(n.Properties) > 0 {
 			return TypeObject
+		}
+		if len(n.Additional) > 0 {
+			return TypeMap
 		}
 	}
 	return ""
@@ -136,9 +180,9 @@ func (n schemaNode) fieldType() FieldType {
 func (n schemaNode) describe() string {
 	switch {
 	case n.Type == "array":
-		return "an array"
+		return "an array without items"
 	case n.Type == "object":
-		return "a map or an object without properties"
+		return "an object without properties and additionalProperties"
 	case n.Type == "":
 		return "a field without type"
 	}

@@ -39,7 +39,7 @@ func datasetCreate(a *app) *cobra.Command {
 func datasetUpload(a *app) *cobra.Command {
 	var columns []string
 	var most int64
-	c := &cobra.Command{Use: "upload NAME FILE|-...", Short: "Upload CSV or NDJSON files, plain, gzip or zstd, each as one batch: all of it or nothing", Args: atLeast(2, "a dataset and at least one file"), RunE: func(c *cobra.Command, args []string) error {
+	c := &cobra.Command{Use: "upload NAME FILE|-...", Short: "Upload CSV or NDJSON files, plain, gzip or zstd, or Parquet files, each as one batch: all of it or nothing", Args: atLeast(2, "a dataset and at least one file"), RunE: func(c *cobra.Command, args []string) error {
 		mapped, err := parsePairs(columns, "--column")
 		if err != nil {
 			return err

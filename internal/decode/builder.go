@@ -34,7 +34,7 @@ func (b *builder) begin(leaves []lakeward.Leaf) {
 func (b *builder) fill(row func() error) (*vector.Chunk, error) {
 	b.chunk.Len, b.bytes = 0, 0
 	for i, l := range b.leaves {
-		b.chunk.Columns[i].Reset(vector.KindOf(l.Type))
+		b.chunk.Columns[i].ResetTo(vector.ShapeOf(l))
 	}
 	for b.chunk.Len < vector.MaxRows && b.bytes < maxChunkBytes {
 		err := row()
@@ -58,28 +58,10 @@ func (b *builder) reject(line int64, field, format string, args ...any) {
 	}
 }
 
-// undo takes back the first n values of the row that is rejected.
-func (b *builder) undo(n int) {
-	for i := range n {
-		v := &b.chunk.Columns[i]
-		v.Len--
-		switch v.Kind {
-		case vector.String:
-			v.Offsets = v.Offsets[:len(v.Offsets)-1]
-			v.Bytes = v.Bytes[:v.Offsets[len(v.Offsets)-1]]
-		case vector.Float:
-			v.Floats = v.Floats[:v.Len]
-		case vector.Bool:
-			v.Bools = v.Bools[:(v.Len+63)/64]
-			if v.Len&63 != 0 {
-				v.Bools.Clear(v.Len)
-			}
-		default:
-			v.Ints = v.Ints[:v.Len]
-		}
-		if v.Valid != nil {
-			v.Valid.Set(v.Len)
-		}
+// undo takes back the values of the row that is rejected.
+func (b *builder) undo() {
+	for i := range b.chunk.Columns {
+		b.chunk.Columns[i].Truncate(b.chunk.Len)
 	}
 }
 
@@ -97,23 +79,33 @@ func (b *builder) text(i int, l lakeward.Leaf, s []byte) (reason string) {
 	switch {
 	case len(s) == 0 && needed(l):
 		return "the value is missing"
-	case len(s) > maxCell:
-		return "the value is longer than 1 MiB"
 	case l.Identity != nil && len(s) > lakeward.MaxIdentityBytes:
 		return "the identity is longer than 1,024 bytes"
 	case !utf8.Valid(s):
 		return "the value is not UTF-8"
-	case bytes.IndexByte(s, 0) >= 0:
-		return "the value holds a NUL character"
-	case l.Type == lakeward.TypeString:
-		b.chunk.Columns[i].AppendString(s)
-		return ""
 	}
-	return appendValue(&b.chunk.Columns[i], l.Type, string(s))
+	return appendText(&b.chunk.Columns[i], l.Type, s)
 }
 
-func appendValue(v *vector.Vector, t lakeward.FieldType, s string) (reason string) {
+// appendText adds a value as it is written; a reason says why it cannot be taken.
+func appendText(v *vector.Vector, t lakeward.FieldType, text []byte) (reason string) {
+	switch {
+	case len(text) > maxCell:
+		return "the value is longer than 1 MiB"
+	case bytes.IndexByte(text, 0) >= 0:
+		return "the value holds a NUL character"
+	case t == lakeward.TypeString:
+		v.AppendString(text)
+		return ""
+	}
+	s := string(text)
 	switch t {
+	case lakeward.TypeDecimal:
+		n, reason := parseDecimal(s, v.Scale)
+		if reason != "" {
+			return reason
+		}
+		v.AppendInt(n)
 	case lakeward.TypeInteger, lakeward.TypeLong:
 		n, err := strconv.ParseInt(s, 10, 64)
 		if errors.Is(err, strconv.ErrRange) {
@@ -152,6 +144,32 @@ func appendValue(v *vector.Vector, t lakeward.FieldType, s string) (reason strin
 	}
 	return ""
 }
+
+// parseDecimal reads a decimal exactly, as units of 10 to the power of -scale.
+func parseDecimal(s string, scale uint8) (n int64, reason string) {
+	digits := strings.TrimPrefix(s, "-")
+	whole, fraction, _ := strings.Cut(digits, ".")
+	if whole == "" || strings.Trim(whole+fraction, "0123456789") != "" || strings.HasSuffix(s, ".") {
+		return 0, "the value is not a decimal number"
+	}
+	if fraction = strings.TrimRight(fraction, "0"); len(fraction) > int(scale) {
+		return 0, fmt.Sprintf("the value has more than %d digits behind the point", scale)
+	}
+	whole = strings.TrimLeft(whole, "0")
+	if len(whole)+int(scale) > maxDecimalDigits {
+		return 0, fmt.Sprintf("the value has more than %d digits", maxDecimalDigits)
+	}
+	n, err := strconv.ParseInt("0"+whole+fraction+strings.Repeat("0", int(scale)-len(fraction)), 10, 64)
+	if err != nil {
+		return 0, "the value is not a decimal number"
+	}
+	if s != digits {
+		n = -n
+	}
+	return n, ""
+}
+
+const maxDecimalDigits = 18 // what 64 bits hold
 
 // Rows is the number of rows read, the rejected ones included.
 func (b *builder) Rows() int64 { return b.total }

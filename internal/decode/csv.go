@@ -50,7 +50,7 @@ func OpenCSV(r io.Reader) (*CSV, error) {
 		return nil, fmt.Errorf("read upload: %w", err)
 	}
 	if !isText(start) {
-		return nil, upload("UPL-1002", "the file is not text; this version takes CSV and NDJSON files, plain, gzip or zstd")
+		return nil, upload("UPL-1002", "the file is not text; it takes CSV and NDJSON files, plain, gzip or zstd, and Parquet files")
 	}
 	c.rows = newRowReader(b)
 	if err := c.rows.next(); err != nil {
@@ -107,6 +107,8 @@ func (c *CSV) Bind(leaves []lakeward.Leaf, columns map[string]string) error {
 			wrong("/header", lakeward.Suggestion(path, names), "column %s is no field of the schema", lakeward.Quote(h))
 		case c.source[i] >= 0:
 			wrong("/header", "", "field %s has two columns", path)
+		case !leaves[i].Type.Scalar():
+			wrong("/header", "upload NDJSON or Parquet", "field %s is of type %s, which a CSV column cannot hold", path, leaves[i].Type)
 		default:
 			c.source[i] = k
 		}
@@ -176,7 +178,7 @@ func (c *CSV) take(err error) error {
 	}
 	for i, l := range c.leaves {
 		if reason := c.append(i, l); reason != "" {
-			c.undo(i)
+			c.undo()
 			c.reject(c.rows.start, l.Path, "%s", reason)
 			return nil
 		}

@@ -52,6 +52,8 @@ func shown(v *vector.Vector, i int) string {
 	}
 	var x any
 	switch v.Kind {
+	case vector.List, vector.Map, vector.Struct:
+		return nestedShown(v, i)
 	case vector.String:
 		return string(v.Str(i))
 	case vector.Float:
@@ -79,7 +81,7 @@ func TestNDJSON(t *testing.T) {
 		{"null identity", `{"id":null}`, "", "id the value is missing"},
 		{"unknown field", `{"id":"1","aeg":1}`, "", `"aeg" it is no field of the schema (did you mean age?)`},
 		{"twice", `{"id":"1","age":1,"age":2}`, "", "age the field stands twice"},
-		{"a list", `{"id":"1","home":{"city":["x"]}}`, "", `"home.city" lists are not supported yet`},
+		{"a list", `{"id":"1","home":{"city":["x"]}}`, "", `"home.city" the value is a list, the field none`},
 		{"an object for a value", `{"id":"1","age":{"x":1}}`, "", `"age.x" it is no field of the schema (did you mean age?)`},
 		{"a number in quotes", `{"id":"1","age":"34"}`, "", "age the value stands in quotes; a number or a boolean does not"},
 		{"a number for text", `{"id":1}`, "", "id the value is not text in quotes"},

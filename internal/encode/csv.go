@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/vector"
@@ -149,14 +148,9 @@ func (c *CSV) appendValue(b []byte, v *vector.Vector, i int) []byte {
 	switch v.Kind {
 	case vector.String:
 		return c.appendText(b, v.Str(i))
-	case vector.Int:
-		return strconv.AppendInt(b, v.Ints[i], 10)
-	case vector.Float:
-		return appendDouble(b, v.Floats[i])
-	case vector.Bool:
-		return strconv.AppendBool(b, v.Bools.Get(i))
-	case vector.Date:
-		return appendDate(b, v.Ints[i])
+	case vector.Time:
+	default:
+		return AppendText(b, v, i)
 	}
 	start := len(b)
 	b = appendTime(b, v.Ints[i])

@@ -8,10 +8,9 @@ import (
 	"hash/fnv"
 	"math"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/encode"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -121,6 +120,9 @@ func (f *fieldCounter) add(v *vector.Vector, n int) {
 			continue
 		}
 		f.distinct.add(cellHash(v, i))
+		if len(v.Fields) > 0 {
+			continue // lists and maps have no order
+		}
 		if !f.some {
 			f.some = true
 			keepOne(&f.least, v, i)
@@ -139,6 +141,7 @@ func (f *fieldCounter) add(v *vector.Vector, n int) {
 // keepOne makes out hold one value of v.
 func keepOne(out, v *vector.Vector, i int) {
 	out.Reset(v.Kind)
+	out.Scale = v.Scale
 	out.AppendFrom(v, i)
 }
 
@@ -163,28 +166,18 @@ func boolInt(b bool) int64 {
 
 // cellText is a value as people write it; "" for null.
 func cellText(v *vector.Vector, i int) string {
-	if v.IsNull(i) {
-		return ""
+	if len(v.Fields) > 0 && !v.IsNull(i) {
+		return string(encode.AppendJSON(nil, v, i))
 	}
-	switch v.Kind {
-	case vector.String:
-		return string(v.Str(i))
-	case vector.Float:
-		return strconv.FormatFloat(v.Floats[i], 'g', -1, 64)
-	case vector.Bool:
-		return strconv.FormatBool(v.Bools.Get(i))
-	case vector.Date:
-		return time.Unix(v.Ints[i]*86400, 0).UTC().Format(time.DateOnly)
-	case vector.Time:
-		return time.UnixMilli(v.Ints[i]).UTC().Format("2006-01-02T15:04:05.000Z")
-	}
-	return strconv.FormatInt(v.Ints[i], 10)
+	return string(encode.AppendText(nil, v, i))
 }
 
 // cellHash spreads a value over 64 bits.
 func cellHash(v *vector.Vector, i int) uint64 {
 	h := fnv.New64a()
 	switch v.Kind {
+	case vector.List, vector.Map:
+		_, _ = h.Write(encode.AppendJSON(nil, v, i))
 	case vector.String:
 		_, _ = h.Write(v.Str(i))
 	case vector.Float:

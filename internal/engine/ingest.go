@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"strings"
 
@@ -38,7 +40,41 @@ type Upload struct {
 	Progress    Progress // rows taken
 }
 
-// UploadDataset reads a CSV or NDJSON file, plain or packed, into a batch, all or nothing: more rows that cannot
+// maxUpload is the size of a file that is kept while it is read (C15).
+const maxUpload = 2 << 30
+
+// openUpload opens a CSV, NDJSON or Parquet file. Parquet is read from its end: what cannot be, such as standard
+// input, is kept until it is read. The caller calls done.
+func (e *Engine) openUpload(file io.Reader, leaves []lakeward.Leaf, columns map[string]string) (rows decode.Rows, done func(), err error) {
+	start := make([]byte, 4)
+	n, err := io.ReadFull(file, start)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, nil, fmt.Errorf("read upload: %w", err)
+	}
+	whole := io.MultiReader(bytes.NewReader(start[:n]), file)
+	done = func() {}
+	if !decode.IsParquet(start[:n]) {
+		rows, err = decode.Open(whole, leaves, columns)
+		return rows, done, err
+	}
+	if f, ok := file.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			rows, err = decode.OpenParquet(f, info.Size(), leaves, columns)
+			return rows, done, err
+		}
+	}
+	kept, err := e.warehouse.NewSpool(whole, maxUpload)
+	if err != nil {
+		return nil, nil, err
+	}
+	done = func() { _ = kept.Close() }
+	if rows, err = decode.OpenParquet(kept, kept.Size(), leaves, columns); err != nil {
+		done()
+	}
+	return rows, done, err
+}
+
+// UploadDataset reads a CSV, NDJSON or Parquet file into a batch, all or nothing: more rows that cannot
 // be taken than are allowed fail it, and the error lists them by line and field, never their values.
 func (e *Engine) UploadDataset(ctx context.Context, up Upload, file io.Reader) (lakeward.Batch, error) {
 	d, err := e.store.Dataset(ctx, up.Sandbox, up.Dataset)
@@ -49,10 +85,11 @@ func (e *Engine) UploadDataset(ctx context.Context, up Upload, file io.Reader) (
 	if err != nil {
 		return lakeward.Batch{}, err
 	}
-	rows, err := decode.Open(file, schema.Leaves(), up.Columns)
+	rows, done, err := e.openUpload(file, schema.Leaves(), up.Columns)
 	if err != nil {
 		return lakeward.Batch{}, err
 	}
+	defer done()
 	union, err := e.store.Union(ctx, up.Sandbox)
 	if err != nil {
 		return lakeward.Batch{}, err

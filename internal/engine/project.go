@@ -107,7 +107,7 @@ func (p *projector) reset() {
 	p.out.Len = 0
 	for i, c := range p.s.columns {
 		p.out.Columns[i] = vector.Vector{} // straight may have put a column of the scan here
-		p.out.Columns[i].Reset(vector.KindOf(c.Type))
+		p.out.Columns[i].ResetTo(vector.Shape{Kind: vector.KindOf(c.Type), Scale: c.Scale})
 		if c.Kind == lakeward.StatusSource {
 			p.out.Columns[i].Dict = p.realized
 		}

@@ -53,7 +53,7 @@ func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection
 		switch c.Kind {
 		case lakeward.AttributeSource:
 			if s.field(c.Source) < 0 {
-				s.fields = append(s.fields, lakeward.Leaf{Path: c.Source, Type: c.Type})
+				s.fields = append(s.fields, lakeward.Leaf{Path: c.Source, Type: c.Type, Scale: c.Scale})
 			}
 		case lakeward.IdentitySource:
 			s.namespace = c.Namespace()

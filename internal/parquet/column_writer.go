@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/klauspost/compress/s2"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -13,11 +12,17 @@ import (
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
-// columnWriter collects one column of the open row group.
+// columnWriter collects one leaf of the open row group.
 type columnWriter struct {
 	Column
-	open  vector.Vector // values of the open page
-	nulls int64         // of the open page
+	path   []string // of the leaf in the file
+	levels levels   // of a present value
+	nested bool     // below a list, a map or an optional group: every entry has levels of its own
+
+	open  vector.Vector // entries of the open page
+	reps  []byte        // their levels, if nested
+	defs  []byte
+	nulls int64 // of the open page
 
 	dict      map[string]int32
 	dictBytes []byte // PLAIN, in code order
@@ -44,11 +49,8 @@ type columnStats struct {
 }
 
 func (c *columnWriter) add(v *vector.Vector, lo, hi int) error {
-	if v.Kind != c.Kind {
-		return fmt.Errorf("write parquet: column %s has kind %d, not %d", c.Path, v.Kind, c.Kind)
-	}
-	if c.open.Kind == 0 {
-		c.open.Reset(c.Kind)
+	if err := c.begin(v); err != nil {
+		return err
 	}
 	for i := lo; i < hi; i++ {
 		if v.IsNull(i) {
@@ -58,25 +60,35 @@ func (c *columnWriter) add(v *vector.Vector, lo, hi int) error {
 			c.appendNull()
 			continue
 		}
-		switch c.Kind {
-		case vector.String:
-			c.addString(v, i)
-		case vector.Float:
-			c.open.AppendFloat(v.Floats[i])
-		case vector.Bool:
-			c.open.AppendBool(v.Bools.Get(i))
-		default:
-			c.open.AppendInt(v.Ints[i])
-		}
+		c.appendValue(v, i)
 	}
 	return nil
 }
 
-func (c *columnWriter) appendNull() {
-	if c.open.Valid == nil {
-		c.open.Valid = vector.NewBits(pageRows)
-		c.open.Valid.Fill(pageRows)
+func (c *columnWriter) begin(v *vector.Vector) error {
+	if v.Kind != c.Kind {
+		return fmt.Errorf("write parquet: column %s has kind %d, not %d", c.Path, v.Kind, c.Kind)
 	}
+	if c.open.Kind == 0 {
+		c.open.Reset(c.Kind)
+	}
+	return nil
+}
+
+func (c *columnWriter) appendValue(v *vector.Vector, i int) {
+	switch c.Kind {
+	case vector.String:
+		c.addString(v, i)
+	case vector.Float:
+		c.open.AppendFloat(v.Floats[i])
+	case vector.Bool:
+		c.open.AppendBool(v.Bools.Get(i))
+	default:
+		c.open.AppendInt(v.Ints[i])
+	}
+}
+
+func (c *columnWriter) appendNull() {
 	c.nulls++
 	c.open.AppendNull()
 	if c.Kind == vector.String && !c.dictOff {
@@ -120,10 +132,17 @@ func (c *columnWriter) addString(v *vector.Vector, i int) {
 	c.codes = append(c.codes, code)
 }
 
-// endPage encodes the open page and appends it to the finished ones.
-func (c *columnWriter) endPage(firstRow int64) error {
+// endPage encodes the open page, of so many rows, and appends it to the finished ones.
+func (c *columnWriter) endPage(firstRow int64, rows int) error {
 	n := c.open.Len
-	levels := c.levels(n)
+	var reps, defs []byte
+	if c.nested {
+		reps, defs = packLevels(c.reps, c.levels.rep), packLevels(c.defs, c.levels.def)
+		c.reps, c.defs = c.reps[:0], c.defs[:0]
+	} else {
+		defs = c.validity(n)
+	}
+	levels := append(reps, defs...)
 	var values []byte
 	encoding := format.Plain
 	if c.Kind == vector.String && !c.dictOff && c.dict != nil {
@@ -145,8 +164,8 @@ func (c *columnWriter) endPage(firstRow int64) error {
 		UncompressedPageSize: int32(len(levels) + len(values)),
 		CompressedPageSize:   int32(len(levels) + len(packed)),
 		DataPageHeaderV2: thrift.New(format.DataPageHeaderV2{
-			NumValues: int32(n), NumNulls: int32(c.nulls), NumRows: int32(n), Encoding: encoding,
-			DefinitionLevelsByteLength: int32(len(levels)), IsCompressed: thrift.New(compressed),
+			NumValues: int32(n), NumNulls: int32(c.nulls), NumRows: int32(rows), Encoding: encoding,
+			RepetitionLevelsByteLength: int32(len(reps)), DefinitionLevelsByteLength: int32(len(defs)), IsCompressed: thrift.New(compressed),
 		}),
 	})
 	if err != nil {
@@ -164,8 +183,8 @@ func (c *columnWriter) endPage(firstRow int64) error {
 	return nil
 }
 
-// levels encodes the definition levels: one run where nothing is null, else the validity bits as they are.
-func (c *columnWriter) levels(n int) []byte {
+// validity encodes the definition levels of a flat column: one run where nothing is null, else the validity bits as they are.
+func (c *columnWriter) validity(n int) []byte {
 	if c.Required {
 		return nil
 	}
@@ -175,7 +194,11 @@ func (c *columnWriter) levels(n int) []byte {
 	groups := (n + 7) / 8
 	out := binary.AppendUvarint(nil, uint64(groups)<<1|1)
 	for i := range groups {
-		out = append(out, byte(c.open.Valid[i/8]>>(i%8*8)))
+		bits := byte(0xff)
+		if i/8 < len(c.open.Valid) {
+			bits = byte(c.open.Valid[i/8] >> (i % 8 * 8))
+		}
+		out = append(out, bits)
 	}
 	if n%8 != 0 { // the bits behind the last row are not part of the page
 		out[len(out)-1] &= 1<<(n%8) - 1
@@ -258,7 +281,7 @@ func (c *columnWriter) observe() {
 			continue
 		}
 		switch c.Kind {
-		case vector.Int, vector.Date, vector.Time:
+		case vector.Int, vector.Date, vector.Time, vector.Decimal:
 			n := c.open.Ints[i]
 			if !s.has || n < s.min {
 				s.min = n
@@ -312,7 +335,7 @@ func (c *columnWriter) statistics() format.Statistics {
 // endChunk writes the column's part of the row group and starts the next one.
 func (c *columnWriter) endChunk(w *Writer) (format.ColumnChunk, format.OffsetIndex) {
 	start := w.offset
-	meta := format.ColumnMetaData{Type: c.physical(), PathInSchema: strings.Split(c.Path, "."), Codec: format.Snappy,
+	meta := format.ColumnMetaData{Type: c.physical(), PathInSchema: c.path, Codec: format.Snappy,
 		NumValues: c.rows, Statistics: c.statistics(), Encoding: []format.Encoding{format.RLE}}
 	if c.dictPages > 0 {
 		packed := s2.EncodeSnappy(nil, c.dictBytes)
@@ -343,6 +366,7 @@ func (c *columnWriter) endChunk(w *Writer) (format.ColumnChunk, format.OffsetInd
 	}
 	w.write(c.pages)
 	meta.TotalCompressedSize, meta.TotalUncompressedSize = w.offset-start, c.raw
-	*c = columnWriter{Column: c.Column, open: c.open, codes: c.codes[:0], pages: c.pages[:0]}
+	*c = columnWriter{Column: c.Column, path: c.path, levels: c.levels, nested: c.nested,
+		open: c.open, reps: c.reps, defs: c.defs, codes: c.codes[:0], pages: c.pages[:0]}
 	return format.ColumnChunk{FileOffset: start, MetaData: meta}, index
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
@@ -22,9 +21,10 @@ const magic = "PAR1"
 type Writer struct {
 	out     io.Writer
 	offset  int64
-	columns []*columnWriter
-	rows    int64 // of the open row group
-	page    int   // rows of the open pages
+	columns []*branch
+	leaves  []*columnWriter // of all columns, in the order of the file
+	rows    int64           // of the open row group
+	page    int             // rows of the open pages
 	total   int64
 	groups  []format.RowGroup
 	indexes [][]format.OffsetIndex // by row group and column
@@ -35,7 +35,8 @@ type Writer struct {
 func NewWriter(out io.Writer, columns []Column) *Writer {
 	w := &Writer{out: out}
 	for _, c := range columns {
-		w.columns = append(w.columns, &columnWriter{Column: c})
+		b := newBranch(c, nil, levels{}, c.Required)
+		w.columns, w.leaves = append(w.columns, b), b.addLeaves(w.leaves)
 	}
 	w.write([]byte(magic))
 	return w
@@ -65,22 +66,37 @@ func (w *Writer) Write(c *vector.Chunk) error {
 		done += n
 		w.page += n
 		w.rows += int64(n)
-		if w.page == pageRows {
+		if w.page == pageRows || w.openBytes() >= pageBytes {
 			w.endPage()
 		}
-		if w.rows == groupRows {
+		if w.rows == groupRows || w.doneBytes() >= groupBytes {
 			w.endGroup()
 		}
 	}
 	return w.err
 }
 
+// openBytes is about the size of the open pages, doneBytes that of the finished ones of the row group.
+func (w *Writer) openBytes() (n int) {
+	for _, col := range w.leaves {
+		n += len(col.open.Bytes) + len(col.reps)
+	}
+	return n
+}
+
+func (w *Writer) doneBytes() (n int) {
+	for _, col := range w.leaves {
+		n += len(col.pages)
+	}
+	return n
+}
+
 func (w *Writer) endPage() {
 	if w.page == 0 {
 		return
 	}
-	for _, col := range w.columns {
-		if err := col.endPage(w.rows - int64(w.page)); err != nil && w.err == nil {
+	for _, col := range w.leaves {
+		if err := col.endPage(w.rows-int64(w.page), w.page); err != nil && w.err == nil {
 			w.err = err
 		}
 	}
@@ -94,7 +110,7 @@ func (w *Writer) endGroup() {
 	}
 	g := format.RowGroup{NumRows: w.rows, FileOffset: w.offset, Ordinal: int16(len(w.groups))}
 	var indexes []format.OffsetIndex
-	for _, col := range w.columns {
+	for _, col := range w.leaves {
 		chunk, index := col.endChunk(w)
 		g.Columns = append(g.Columns, chunk)
 		g.TotalByteSize += chunk.MetaData.TotalUncompressedSize
@@ -122,7 +138,7 @@ func (w *Writer) Close() error {
 		}
 	}
 	meta := format.FileMetaData{Version: 2, NumRows: w.total, RowGroups: w.groups, CreatedBy: "lakeward", Schema: schemaElements(w.columns)}
-	for range w.columns {
+	for range w.leaves {
 		meta.ColumnOrders = append(meta.ColumnOrders, format.ColumnOrder{Value: new(format.TypeDefinedOrder)})
 	}
 	b, err := marshal(&meta)
@@ -139,20 +155,20 @@ func marshal(v any) ([]byte, error) { return thrift.Marshal(new(thrift.CompactPr
 
 // schemaElements lists the tree depth first. Groups are required, so a null leaf has definition
 // level 0 and siblings never disagree about their group.
-func schemaElements(columns []*columnWriter) []format.SchemaElement {
+func schemaElements(columns []*branch) []format.SchemaElement {
 	elements := []format.SchemaElement{{Name: "schema"}}
 	addChildren(&elements, 0, "", columns)
 	return elements
 }
 
-func addChildren(elements *[]format.SchemaElement, parent int, prefix string, columns []*columnWriter) {
+func addChildren(elements *[]format.SchemaElement, parent int, prefix string, columns []*branch) {
 	children := int32(0)
 	for i := 0; i < len(columns); {
 		children++
 		rest := strings.TrimPrefix(columns[i].Path, prefix)
 		name, _, nested := strings.Cut(rest, ".")
 		if !nested {
-			*elements = append(*elements, columns[i].element(name))
+			columns[i].describe(elements, name)
 			i++
 			continue
 		}
@@ -166,39 +182,4 @@ func addChildren(elements *[]format.SchemaElement, parent int, prefix string, co
 		i = end
 	}
 	(*elements)[parent].NumChildren = thrift.New(children)
-}
-
-// element describes a column in both forms of the format: readers differ in which one they believe.
-func (c Column) element(name string) format.SchemaElement {
-	e := format.SchemaElement{Name: name, Type: thrift.New(c.physical()), RepetitionType: thrift.New(format.Optional)}
-	if c.Required {
-		e.RepetitionType = thrift.New(format.Required)
-	}
-	switch c.Kind {
-	case vector.String:
-		e.LogicalType.Value, e.ConvertedType = new(format.StringType), thrift.New(deprecated.UTF8)
-	case vector.Date:
-		e.LogicalType.Value, e.ConvertedType = new(format.DateType), thrift.New(deprecated.Date)
-	case vector.Time:
-		e.LogicalType.Value = &format.TimestampType{IsAdjustedToUTC: true, Unit: format.TimeUnit{Value: new(format.MilliSeconds)}}
-		e.ConvertedType = thrift.New(deprecated.TimestampMillis)
-	}
-	return e
-}
-
-func (c Column) physical() format.Type {
-	switch c.Kind {
-	case vector.String:
-		return format.ByteArray
-	case vector.Float:
-		return format.Double
-	case vector.Bool:
-		return format.Boolean
-	case vector.Date:
-		return format.Int32
-	}
-	if c.Int32 {
-		return format.Int32
-	}
-	return format.Int64
 }

@@ -25,9 +25,13 @@ const (
 	Bool
 	Date
 	Time
+	Decimal // whole numbers of units of 10 to the power of -Scale
+	List    // of values of one shape
+	Map     // of values of one shape by text
+	Struct  // of named values
 )
 
-// KindOf returns the kind that holds values of a field type; 0 for objects.
+// KindOf returns the kind that holds values of a field type.
 func KindOf(t lakeward.FieldType) Kind {
 	switch t {
 	case lakeward.TypeString:
@@ -42,8 +46,14 @@ func KindOf(t lakeward.FieldType) Kind {
 		return Date
 	case lakeward.TypeDateTime:
 		return Time
+	case lakeward.TypeDecimal:
+		return Decimal
+	case lakeward.TypeArray:
+		return List
+	case lakeward.TypeMap:
+		return Map
 	}
-	return 0
+	return Struct
 }
 
 // Bits is a bitmap over the rows of a chunk, row 0 in the lowest bit of word 0.
@@ -93,24 +103,84 @@ func (d *Dictionary) Len() int { return max(0, len(d.Offsets)-1) }
 // Value returns entry k. The caller must not change it.
 func (d *Dictionary) Value(k int32) []byte { return d.Bytes[d.Offsets[k]:d.Offsets[k+1]] }
 
-// Vector is a column of at most MaxRows values of one kind.
+// Vector is a column of values of one kind: at most MaxRows in a chunk, any number below a list or a map.
 type Vector struct {
 	Kind  Kind
 	Len   int
-	Valid Bits // bit i is set when value i is present; nil when all are
+	Valid Bits // bit i is set when value i is present, or lies behind the bits; nil when all are
 
-	Ints   []int64   // Int, Date, Time
+	Ints   []int64   // Int, Date, Time, Decimal
 	Floats []float64 // Float
 	Bools  Bits      // Bool
+	Scale  uint8     // Decimal: digits behind the point
 
 	Dict    *Dictionary // String by code: Codes index it
 	Codes   []int32
-	Offsets []uint32 // String otherwise: value i is Bytes[Offsets[i]:Offsets[i+1]]
+	Offsets []uint32 // String otherwise: value i is Bytes[Offsets[i]:Offsets[i+1]]; List, Map: so are the items
 	Bytes   []byte
+
+	// Fields are the items of a List; the keys, then the values, of a Map; the columns of a Struct, named by Names.
+	Fields []Vector
+	Names  []string
+}
+
+// Shape is what values look like: their kind and, for nested ones, what is inside, as in Vector.Fields.
+type Shape struct {
+	Kind   Kind
+	Scale  uint8
+	Names  []string
+	Fields []Shape
+}
+
+// ShapeOf is the shape of a field's values.
+func ShapeOf(l lakeward.Leaf) Shape {
+	return shapeOf(lakeward.Field{Type: l.Type, Item: l.Item, Scale: l.Scale})
+}
+
+func shapeOf(f lakeward.Field) Shape {
+	s := Shape{Kind: KindOf(f.Type), Scale: f.Scale}
+	switch s.Kind {
+	case List:
+		s.Fields = []Shape{shapeOf(*f.Item)}
+	case Map:
+		s.Fields = []Shape{{Kind: String}, shapeOf(*f.Item)}
+	case Struct:
+		for _, below := range f.Fields {
+			s.Names, s.Fields = append(s.Names, below.Name), append(s.Fields, shapeOf(below))
+		}
+	}
+	return s
+}
+
+// ResetTo empties the vector for values of a shape; its memory is kept.
+func (v *Vector) ResetTo(s Shape) {
+	v.Reset(s.Kind)
+	v.Scale, v.Names = s.Scale, s.Names
+	if len(v.Fields) != len(s.Fields) {
+		v.Fields = make([]Vector, len(s.Fields))
+	}
+	for i := range s.Fields {
+		v.Fields[i].ResetTo(s.Fields[i])
+	}
+}
+
+// Items is the range of the items of list or map i in its Fields; empty if it is null.
+func (v *Vector) Items(i int) (from, to int) { return int(v.Offsets[i]), int(v.Offsets[i+1]) }
+
+// Field is the column of a Struct with that name, nil if there is none.
+func (v *Vector) Field(name string) *Vector {
+	for i, n := range v.Names {
+		if n == name {
+			return &v.Fields[i]
+		}
+	}
+	return nil
 }
 
 // IsNull reports whether value i is absent.
-func (v *Vector) IsNull(i int) bool { return v.Valid != nil && !v.Valid.Get(i) }
+func (v *Vector) IsNull(i int) bool {
+	return v.Valid != nil && i>>6 < len(v.Valid) && !v.Valid.Get(i)
+}
 
 // Str returns string i, empty if it is null. The caller must not change it or keep it past the chunk.
 func (v *Vector) Str(i int) []byte {
@@ -123,19 +193,27 @@ func (v *Vector) Str(i int) []byte {
 	return v.Bytes[v.Offsets[i]:v.Offsets[i+1]]
 }
 
-// Reset empties the vector for values of a kind; its memory is kept.
+// Reset empties the vector for values of a scalar kind; its memory is kept.
 func (v *Vector) Reset(k Kind) {
 	*v = Vector{Kind: k, Valid: nil, Ints: v.Ints[:0], Floats: v.Floats[:0], Bools: v.Bools[:0],
-		Codes: v.Codes[:0], Offsets: append(v.Offsets[:0], 0), Bytes: v.Bytes[:0]}
+		Codes: v.Codes[:0], Offsets: append(v.Offsets[:0], 0), Bytes: v.Bytes[:0], Fields: v.Fields}
 }
 
 // AppendNull adds an absent value.
 func (v *Vector) AppendNull() {
 	if v.Valid == nil {
-		v.Valid = NewBits(MaxRows)
-		v.Valid.Fill(MaxRows)
+		v.Valid = make(Bits, 0, MaxRows/64)
+	}
+	for v.Len>>6 >= len(v.Valid) {
+		v.Valid = append(v.Valid, ^uint64(0))
 	}
 	switch v.Kind {
+	case List, Map:
+		v.Offsets = append(v.Offsets, v.Offsets[v.Len])
+	case Struct:
+		for i := range v.Fields {
+			v.Fields[i].AppendNull()
+		}
 	case Float:
 		v.Floats = append(v.Floats, 0)
 	case Bool:
@@ -164,6 +242,68 @@ func (v *Vector) AppendString(s []byte) {
 func (v *Vector) AppendCode(k int32) {
 	v.Codes = append(v.Codes, k)
 	v.Len++
+}
+
+// AppendItems ends a list or a map whose items were appended to its Fields, or a struct whose fields were.
+func (v *Vector) AppendItems() {
+	if v.Kind != Struct {
+		v.Offsets = append(v.Offsets, uint32(v.Fields[len(v.Fields)-1].Len))
+	}
+	v.Len++
+}
+
+// Truncate takes back all values from n on, and what was appended inside a nested one that is not ended.
+func (v *Vector) Truncate(n int) {
+	if n > v.Len || n == v.Len && len(v.Fields) == 0 {
+		return
+	}
+	if v.Valid != nil {
+		for i := n; i < v.Len && i>>6 < len(v.Valid); i++ {
+			v.Valid.Set(i)
+		}
+	}
+	switch v.Kind {
+	case String, List, Map:
+		v.truncateItems(n)
+	case Struct:
+		for i := range v.Fields {
+			v.Fields[i].Truncate(n)
+		}
+	case Float:
+		v.Floats = v.Floats[:n]
+	case Bool:
+		v.Bools = v.Bools[:(n+63)/64]
+		if n&63 != 0 {
+			v.Bools[len(v.Bools)-1] &= 1<<(n&63) - 1
+		}
+	default:
+		v.Ints = v.Ints[:n]
+	}
+	v.Len = n
+}
+
+// truncateItems is Truncate for texts, lists and maps.
+func (v *Vector) truncateItems(n int) {
+	switch {
+	case v.Dict != nil:
+		v.Codes = v.Codes[:n]
+		return
+	case v.Kind == String:
+		v.Bytes = v.Bytes[:v.Offsets[n]]
+	}
+	for i := range v.Fields {
+		v.Fields[i].Truncate(int(v.Offsets[n]))
+	}
+	v.Offsets = v.Offsets[:n+1]
+}
+
+// Size is about the number of bytes that the values take.
+func (v *Vector) Size() int {
+	n := len(v.Bytes) + 8*len(v.Ints) + 8*len(v.Floats) + 4*len(v.Codes) + 4*len(v.Offsets)
+	for i := range v.Fields {
+		n += v.Fields[i].Size()
+	}
+	return n
 }
 
 // AppendInt adds an integer, a date or a time.
@@ -206,13 +346,26 @@ func (v *Vector) Plain() {
 	v.Dict, v.Codes = nil, v.Codes[:0]
 }
 
-// AppendFrom adds value i of src, which has the same kind. Codes stay codes only while both share a dictionary.
+// AppendFrom adds value i of src, which has the same shape. Codes stay codes only while both share a dictionary.
 func (v *Vector) AppendFrom(src *Vector, i int) {
 	if src.IsNull(i) {
 		v.AppendNull()
 		return
 	}
 	switch v.Kind {
+	case List, Map:
+		from, to := src.Items(i)
+		for f := range v.Fields {
+			for k := from; k < to; k++ {
+				v.Fields[f].AppendFrom(&src.Fields[f], k)
+			}
+		}
+		v.AppendItems()
+	case Struct:
+		for f := range v.Fields {
+			v.Fields[f].AppendFrom(&src.Fields[f], i)
+		}
+		v.AppendItems()
 	case String:
 		if v.Len == 0 && src.Dict != nil {
 			v.Dict = src.Dict

@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/parquet"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -30,11 +31,7 @@ func (w *Warehouse) readFile(ctx context.Context, f lakeward.DataFile, fields []
 			return
 		}
 		defer t.Close()
-		paths, kinds := make([]string, len(fields)), make([]vector.Kind, len(fields))
-		for i, l := range fields {
-			paths[i], kinds[i] = l.Path, vector.KindOf(l.Type)
-		}
-		r, err := t.Reader(paths, kinds)
+		r, err := t.ReaderOf(parquet.ColumnsOf(fields))
 		if err != nil {
 			yield(nil, sourceError(f, err))
 			return

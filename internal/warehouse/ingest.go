@@ -78,11 +78,14 @@ func (b *BatchWriter) Write(ctx context.Context, c *vector.Chunk) error {
 		}
 		b.seen.Add(number)
 		b.pending.add(number, c, b.leaves, i, b.schema.Class == lakeward.RecordClass)
-		if len(b.pending.numbers) == deltaRows || b.pending.bytes() > deltaBytes {
+		if len(b.pending.numbers) == deltaRows {
 			if err := b.flush(ctx); err != nil {
 				return err
 			}
 		}
+	}
+	if b.pending != nil && b.pending.bytes() > deltaBytes {
+		return b.flush(ctx)
 	}
 	return nil
 }
@@ -235,18 +238,16 @@ type delta struct {
 func newDelta(fields []lakeward.Leaf) *delta {
 	d := &delta{fields: fields, columns: make([]vector.Vector, len(fields))}
 	for i, l := range fields {
-		d.columns[i].Reset(vector.KindOf(l.Type))
+		d.columns[i].ResetTo(vector.ShapeOf(l))
 	}
 	return d
 }
 
-// add takes record i of a chunk. Vectors longer than a chunk have no room for null bits, so
-// absent values are kept by growing them.
+// add takes record i of a chunk.
 func (d *delta) add(number uint32, c *vector.Chunk, leaves []lakeward.Leaf, i int, attributes bool) {
 	d.numbers = append(d.numbers, number)
 	if attributes {
 		for k := range d.columns {
-			d.grow(&d.columns[k])
 			d.columns[k].AppendFrom(&c.Columns[k], i)
 		}
 	}
@@ -257,7 +258,6 @@ func (d *delta) add(number uint32, c *vector.Chunk, leaves []lakeward.Leaf, i in
 	for _, primary := range []bool{true, false} {
 		for k, l := range leaves {
 			if l.Identity != nil && l.Identity.Primary == primary {
-				d.grow(&d.ids[at])
 				d.ids[at].AppendFrom(&c.Columns[k], i)
 				at++
 			}
@@ -278,21 +278,13 @@ func (d *delta) addIdentityColumns(leaves []lakeward.Leaf) {
 	}
 }
 
-// bytes is the size of the texts.
+// bytes is about the size of the values.
 func (d *delta) bytes() int {
 	n := 0
 	for i := range d.columns {
-		n += len(d.columns[i].Bytes)
+		n += d.columns[i].Size()
 	}
 	return n
-}
-
-// grow makes room for the null bit of the next value.
-func (d *delta) grow(v *vector.Vector) {
-	if v.Valid == nil {
-		v.Valid = vector.NewBits(deltaRows)
-		v.Valid.Fill(deltaRows)
-	}
 }
 
 // newest maps each profile to its last record.

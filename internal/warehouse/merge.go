@@ -87,7 +87,7 @@ func (m *merger) reset() {
 	}
 	m.out.Columns[0].Reset(vector.Int)
 	for i, l := range m.b.union {
-		m.out.Columns[i+1].Reset(vector.KindOf(l.Type))
+		m.out.Columns[i+1].ResetTo(vector.ShapeOf(l))
 	}
 	for i, c := range identityColumns() {
 		m.idOut.Columns[i].Reset(c.Kind)

@@ -98,11 +98,7 @@ func (sc *scan) openFile(pf ProfileFile, live *roaring.Bitmap) (*fileScan, error
 		return nil, err
 	}
 	f := &fileScan{table: t, live: newNumberIter(live), rows: newRowFinder(pf.Numbers), got: make([]vector.Vector, len(sc.fields))}
-	paths, kinds := make([]string, len(sc.fields)), make([]vector.Kind, len(sc.fields))
-	for i, l := range sc.fields {
-		paths[i], kinds[i] = l.Path, vector.KindOf(l.Type)
-	}
-	if f.reader, err = t.Reader(paths, kinds); err != nil {
+	if f.reader, err = t.ReaderOf(parquet.ColumnsOf(sc.fields)); err != nil {
 		return f, sourceError(pf.Table, err)
 	}
 	if sc.namespace != "" {
@@ -158,7 +154,7 @@ func (sc *scan) next() (*Profiles, error) {
 func (sc *scan) assemble(window []uint32, holders int) error {
 	single := holders == 1
 	for i, l := range sc.fields {
-		sc.out.Columns[i].Reset(vector.KindOf(l.Type))
+		sc.out.Columns[i].ResetTo(vector.ShapeOf(l))
 	}
 	for _, number := range window {
 		f := sc.holder(number)
