@@ -70,6 +70,56 @@ func TestUnion(t *testing.T) {
 	}
 }
 
+// Schemas only grow: what was stored under the old form fits the new one.
+func TestSchemaEvolution(t *testing.T) {
+	const old = `"id":{"type":"string","identity":{"namespace":"ECID","primary":true}},"n":{"type":"integer"},"tags":{"type":"array","items":{"type":"object","properties":{"a":{"type":"string"}}}},"price":{"type":"number","xdmType":"decimal","scale":2}`
+	parse := func(properties, required string) lakeward.Schema {
+		fields, err := lakeward.ParseSchema([]byte(`{"properties":{`+properties+`},"required":[`+required+`]}`), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lakeward.Schema{Name: "s", Class: lakeward.RecordClass, Profile: true, Fields: fields}
+	}
+	for _, test := range []struct{ name, next, required, code string }{
+		{"the same", old, "", ""},
+		{"a field more", old + `,"m":{"type":"string","title":"M"}`, "", ""},
+		{"a field more in a list", strings.Replace(old, `"a":{"type":"string"}`, `"a":{"type":"string"},"b":{"type":"number"}`, 1), "", ""},
+		{"another name for display", strings.Replace(old, `"n":{"type":"integer"`, `"n":{"type":"integer","title":"Number"`, 1), "", ""},
+		{"another order", `"n":{"type":"integer"},` + strings.Replace(old, `,"n":{"type":"integer"}`, "", 1), "", ""},
+		{"a field less", strings.Replace(old, `,"n":{"type":"integer"}`, "", 1), "", "SCHEMA-1008"},
+		{"another type", strings.Replace(old, `"n":{"type":"integer"`, `"n":{"type":"string"`, 1), "", "SCHEMA-1008"},
+		{"another type in a list", strings.Replace(old, `"a":{"type":"string"`, `"a":{"type":"number"`, 1), "", "SCHEMA-1008"},
+		{"a list becomes a map", strings.Replace(old, `"type":"array","items"`, `"type":"object","additionalProperties"`, 1), "", "SCHEMA-1008"},
+		{"another scale", strings.Replace(old, `"scale":2`, `"scale":3`, 1), "", "SCHEMA-1008"},
+		{"an identity more", old + `,"m":{"type":"string","identity":{"namespace":"Email"}}`, "", ""},
+		{"an old field becomes an identity", strings.Replace(old, `"primary":true`, `"primary":false`, 1), "", "SCHEMA-1008"},
+		{"an old field becomes required", old, `"n"`, "SCHEMA-1008"},
+		{"a new field is required", old + `,"m":{"type":"string"}`, `"m"`, "SCHEMA-1008"},
+	} {
+		if err := parse(old, "").CheckEvolution(parse(test.next, test.required)); lakeward.CodeOf(err) != test.code {
+			t.Errorf("%s: %v, want code %q", test.name, err, test.code)
+		}
+	}
+}
+
+// PRF-01: two schemas that know parts of one list are refused where they clash and joined where they do not.
+func TestUnionOfLists(t *testing.T) {
+	list := func(fields ...lakeward.Field) lakeward.Schema {
+		return lakeward.Schema{Class: lakeward.RecordClass, Profile: true, Fields: []lakeward.Field{{Name: "a", Type: lakeward.TypeArray, Item: &lakeward.Field{Type: lakeward.TypeObject, Fields: fields}}}}
+	}
+	x, y := lakeward.Field{Name: "x", Type: lakeward.TypeString}, lakeward.Field{Name: "y", Type: lakeward.TypeLong}
+	union := lakeward.UnionSchema([]lakeward.Schema{list(x), list(y, x)})
+	if len(union) != 1 || len(union[0].Item.Fields) != 2 {
+		t.Errorf("union %+v", union)
+	}
+	if err := list(lakeward.Field{Name: "x", Type: lakeward.TypeLong}).CheckUnion(union); lakeward.CodeOf(err) != "SCHEMA-1007" {
+		t.Errorf("another type in a list: %v", err)
+	}
+	if err := list(y).CheckUnion(union); err != nil {
+		t.Error(err)
+	}
+}
+
 // S15, S29, S31, S32, FMT-05, BI-C: the fields of a destination.
 func TestDestination(t *testing.T) {
 	for _, test := range []struct {

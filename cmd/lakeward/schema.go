@@ -2,6 +2,7 @@ package main
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -9,7 +10,7 @@ import (
 )
 
 func schemaCommand(a *app) *cobra.Command {
-	return group("schema", "Schemas of datasets", schemaCreate(a), schemaList(a), schemaShow(a))
+	return group("schema", "Schemas of datasets", schemaCreate(a), schemaEdit(a), schemaList(a), schemaShow(a), schemaUnion(a))
 }
 
 func schemaCreate(a *app) *cobra.Command {
@@ -39,6 +40,66 @@ func schemaCreate(a *app) *cobra.Command {
 	c.Flags().StringVar(&class, "class", string(lakeward.RecordClass), "record (the newest one wins) or event (appended)")
 	c.Flags().StringVar(&definition, "definition", "", "take this definition of the file instead of the file itself")
 	c.Flags().BoolVar(&profile, "profile", true, "records feed the profile store")
+	return c
+}
+
+func schemaEdit(a *app) *cobra.Command {
+	var file, definition string
+	c := &cobra.Command{Use: "edit NAME --file FILE", Short: "Add fields to a schema; what is stored stays as it is", Args: exactly("NAME"), RunE: func(c *cobra.Command, args []string) error {
+		if file == "" {
+			return usage("--file is needed: a JSON Schema file with all fields, the new ones too, or - for standard input")
+		}
+		b, err := a.readInput(file)
+		if err != nil {
+			return err
+		}
+		fields, err := lakeward.ParseSchema(b, definition)
+		if err != nil {
+			return err
+		}
+		return a.withData(c.Context(), false, func(d *directory) error {
+			s, err := d.engine.EditSchema(c.Context(), a.settings.sandbox, args[0], fields)
+			if err != nil {
+				return err
+			}
+			return a.print(s, func() table { return schemaTable(s) })
+		})
+	}}
+	c.Flags().StringVar(&file, "file", "", "JSON Schema file with identity and xdmType, or -")
+	c.Flags().StringVar(&definition, "definition", "", "take this definition of the file instead of the file itself")
+	return c
+}
+
+func schemaUnion(a *app) *cobra.Command {
+	var class string
+	var data bool
+	c := &cobra.Command{Use: "union", Short: "List the fields of all profile schemas together: what rules and mappings may name", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+		if class != string(lakeward.RecordClass) && class != string(lakeward.EventClass) {
+			return usage("--class is record or event")
+		}
+		return a.withData(c.Context(), false, func(d *directory) error {
+			list, err := d.engine.Union(c.Context(), a.settings.sandbox, lakeward.SchemaClass(class), data)
+			if err != nil {
+				return err
+			}
+			return a.print(list, func() table {
+				t := table{{"FIELD", "TYPE", "TITLE", "LABELS"}}
+				if data {
+					t[0] = append(t[0], "RECORDS")
+				}
+				for _, f := range list {
+					row := []string{f.Path, string(f.Type), f.Title, strings.Join(f.Labels, ", ")}
+					if data {
+						row = append(row, strconv.FormatInt(f.Values, 10))
+					}
+					t = append(t, row)
+				}
+				return t
+			})
+		})
+	}}
+	c.Flags().StringVar(&class, "class", string(lakeward.RecordClass), "record (fields of profiles) or event (fields of events)")
+	c.Flags().BoolVar(&data, "with-data", false, "only fields that a stored record has, with their number")
 	return c
 }
 
@@ -83,7 +144,24 @@ func schemaTable(s lakeward.Schema) table {
 				identity += " (primary)"
 			}
 		}
-		t = append(t, []string{l.Path, string(l.Type), identity, l.Title})
+		t = append(t, []string{l.Path, typeText(lakeward.Field{Type: l.Type, Item: l.Item, Scale: l.Scale}), identity, l.Title})
 	}
 	return t
+}
+
+// typeText is a type with what is inside, as in array<object{sku string, n integer}>.
+func typeText(f lakeward.Field) string {
+	switch {
+	case f.Item != nil:
+		return string(f.Type) + "<" + typeText(*f.Item) + ">"
+	case f.Type == lakeward.TypeDecimal:
+		return "decimal(" + strconv.Itoa(int(f.Scale)) + ")"
+	case f.Type == lakeward.TypeObject:
+		var parts []string
+		for _, below := range f.Fields {
+			parts = append(parts, below.Name+" "+typeText(below))
+		}
+		return "object{" + strings.Join(parts, ", ") + "}"
+	}
+	return string(f.Type)
 }

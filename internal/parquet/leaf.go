@@ -1,10 +1,12 @@
 package parquet
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
@@ -35,6 +37,12 @@ func (f *File) leafOf(c *parquet.Column, want Column) (*leaf, error) {
 		physical: c.Type().Kind(), want: want.Kind, divisor: 1, factor: 1}
 	if err := l.understand(c); err != nil {
 		return nil, err
+	}
+	if codec, ok := f.readable(l.index); !ok {
+		return nil, fmt.Errorf("is compressed with %s, which is not available; write the file with zstd, snappy, gzip, brotli or without compression", codec)
+	}
+	if l.physical == parquet.Int32 && !f.safeDeltas(l.index) {
+		return nil, errors.New("has 32-bit numbers in DELTA_BINARY_PACKED whose differences may need more than 32 bits, which cannot be read safely; write the file with format version 1 (data page version 1.0)")
 	}
 	if l.physical == parquet.Boolean && f.rleBooleans(l.index) {
 		return nil, errors.New("has booleans encoded as RLE, which cannot be read safely; write the file with data page version 1.0")
@@ -110,6 +118,18 @@ func unitDivisor(t *format.TimestampType) int64 {
 	return 1
 }
 
+// readable reports whether the codecs of a column can be read. The library decodes LZ4 into memory that it does not look at.
+func (f *File) readable(index int) (codec format.CompressionCodec, ok bool) {
+	for _, g := range f.pf.Metadata().RowGroups {
+		switch codec = g.Columns[index].MetaData.Codec; codec {
+		case format.Uncompressed, format.Snappy, format.Gzip, format.Zstd, format.Brotli:
+		default:
+			return codec, false
+		}
+	}
+	return codec, true
+}
+
 // rleBooleans reports whether a boolean column may hold RLE pages, which the library
 // misreads without an error.
 func (f *File) rleBooleans(index int) bool {
@@ -129,6 +149,26 @@ func (f *File) rleBooleans(index int) bool {
 		}
 	}
 	return false
+}
+
+// safeDeltas reports whether a column of 32-bit numbers can be read. Some writers keep differences of 33 bits, of which the
+// library drops the highest without an error; differences are smaller where least and greatest value lie near enough.
+func (f *File) safeDeltas(index int) bool {
+	for _, g := range f.pf.Metadata().RowGroups {
+		meta := g.Columns[index].MetaData
+		if !slices.Contains(meta.Encoding, format.DeltaBinaryPacked) || meta.Statistics.NullCount == meta.NumValues {
+			continue
+		}
+		lo, hi := meta.Statistics.MinValue, meta.Statistics.MaxValue
+		if len(lo) != 4 || len(hi) != 4 {
+			return false
+		}
+		span := int64(int32(binary.LittleEndian.Uint32(hi))) - int64(int32(binary.LittleEndian.Uint32(lo)))
+		if span < 0 || span > math.MaxInt32 {
+			return false
+		}
+	}
+	return true
 }
 
 // number turns a stored whole number into the wanted one.

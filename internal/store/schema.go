@@ -11,6 +11,11 @@ func (s *Store) CreateSchema(ctx context.Context, sc lakeward.Schema) error {
 	return s.insert(ctx, s.write, document{schemaKind, sc.Sandbox, string(sc.ID), sc.Name, sc, sc.CreatedAt})
 }
 
+// UpdateSchema replaces a schema.
+func (s *Store) UpdateSchema(ctx context.Context, sc lakeward.Schema) error {
+	return s.update(ctx, s.write, document{schemaKind, sc.Sandbox, string(sc.ID), sc.Name, sc, sc.CreatedAt})
+}
+
 // Schema returns the schema with an id or a name.
 func (s *Store) Schema(ctx context.Context, sandbox, ref string) (lakeward.Schema, error) {
 	return find[lakeward.Schema](ctx, s, schemaKind, sandbox, ref)
