@@ -8,7 +8,7 @@ import (
 
 // arithmetic evaluates + - * / % and the unary minus. A null operand, a division by zero and an
 // overflow of 64 bits give null (S4); / gives a double, % has the sign of the left side (S9).
-func (f *Filter) arithmetic(n *Node, c *vector.Chunk) *vector.Vector {
+func (f *Filter) arithmetic(n *Node, c *frame) *vector.Vector {
 	a := f.value(n.Args[0], c)
 	b := a
 	if len(n.Args) == 2 {
@@ -16,7 +16,7 @@ func (f *Filter) arithmetic(n *Node, c *vector.Chunk) *vector.Vector {
 	}
 	out := &vector.Vector{}
 	out.Reset(n.Type.kind())
-	for i := range c.Len {
+	for i := range c.rows {
 		if a.IsNull(i) || b.IsNull(i) {
 			out.AppendNull()
 			continue

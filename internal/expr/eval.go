@@ -38,10 +38,12 @@ func NewFilter(root *Node, columns []string, now time.Time) *Filter {
 }
 
 // Match returns the rows of the chunk for which the condition holds.
-func (f *Filter) Match(c *vector.Chunk) vector.Bits { return f.bits(f.root, c) }
+func (f *Filter) Match(c *vector.Chunk) vector.Bits {
+	return f.bits(f.root, &frame{rows: c.Len, columns: c.Columns})
+}
 
-func (f *Filter) bits(n *Node, c *vector.Chunk) vector.Bits {
-	out := vector.NewBits(c.Len)
+func (f *Filter) bits(n *Node, c *frame) vector.Bits {
+	out := vector.NewBits(c.rows)
 	switch n.Op {
 	case And, Or:
 		copy(out, f.bits(n.Args[0], c))
@@ -53,13 +55,13 @@ func (f *Filter) bits(n *Node, c *vector.Chunk) vector.Bits {
 			}
 		}
 	case Not:
-		out.Fill(c.Len)
+		out.Fill(c.rows)
 		for i, w := range f.bits(n.Args[0], c) {
 			out[i] &^= w
 		}
 	case IsNull:
 		v := f.value(n.Args[0], c)
-		for i := range c.Len {
+		for i := range c.rows {
 			if v.IsNull(i) {
 				out.Set(i)
 			}
@@ -72,9 +74,18 @@ func (f *Filter) bits(n *Node, c *vector.Chunk) vector.Bits {
 		f.occurs(n, c, out)
 	case InSegment:
 		copy(out, f.Members(n.Value.Str))
+	case Exists, All, Includes, Intersects, Subset, Same:
+		f.arrayCondition(n, c, out)
+	case Outer:
+		b := f.bits(n.Args[0], c.above(n.Up))
+		for i, row := range c.rowsAbove(n.Up) {
+			if b.Get(int(row)) {
+				out.Set(i)
+			}
+		}
 	default: // a boolean value: null counts as false
 		v := f.value(n, c)
-		for i := range c.Len {
+		for i := range c.rows {
 			if !v.IsNull(i) && v.Bools.Get(i) {
 				out.Set(i)
 			}
@@ -84,7 +95,7 @@ func (f *Filter) bits(n *Node, c *vector.Chunk) vector.Bits {
 }
 
 // single evaluates a condition over one value, once per dictionary entry where there is a dictionary.
-func (f *Filter) single(n *Node, c *vector.Chunk, out vector.Bits) {
+func (f *Filter) single(n *Node, c *frame, out vector.Bits) {
 	v := f.value(n.Args[0], c)
 	test := func(i int) bool { return n.holds(v, i) }
 	if v.Dict != nil {
@@ -100,7 +111,7 @@ func (f *Filter) single(n *Node, c *vector.Chunk, out vector.Bits) {
 		}
 		test = func(i int) bool { return a.bits.Get(int(v.Codes[i])) }
 	}
-	for i := range c.Len {
+	for i := range c.rows {
 		if !v.IsNull(i) && test(i) {
 			out.Set(i)
 		}
@@ -199,13 +210,13 @@ func Like(text, pattern string) bool {
 }
 
 // compare evaluates Args[0] Cmp Args[1]; a null on either side makes it false (S3).
-func (f *Filter) compare(n *Node, c *vector.Chunk, out vector.Bits) {
+func (f *Filter) compare(n *Node, c *frame, out vector.Bits) {
 	if n.Args[0].Type == String && n.Args[1].Op == Literal {
 		f.single(n, c, out)
 		return
 	}
 	a, b := f.value(n.Args[0], c), f.value(n.Args[1], c)
-	for i := range c.Len {
+	for i := range c.rows {
 		if a.IsNull(i) || b.IsNull(i) {
 			continue
 		}
@@ -277,12 +288,12 @@ func ordered(op Cmp, c int) bool {
 }
 
 // value evaluates an expression that is not a compound condition.
-func (f *Filter) value(n *Node, c *vector.Chunk) *vector.Vector {
+func (f *Filter) value(n *Node, c *frame) *vector.Vector {
 	switch n.Op {
 	case Field:
 		return f.field(n, c)
 	case Literal:
-		return constant(n, c.Len)
+		return constant(n, c.rows)
 	case Arithmetic:
 		return f.arithmetic(n, c)
 	case If:
@@ -292,23 +303,41 @@ func (f *Filter) value(n *Node, c *vector.Chunk) *vector.Vector {
 	case Part:
 		return f.part(n, c)
 	case Clock:
-		return f.clock(n, c.Len)
+		return f.clock(n, c.rows)
+	case Item:
+		return c.item
+	case Outer:
+		return gather(f.value(n.Args[0], c.above(n.Up)), c.rowsAbove(n.Up))
 	}
-	out := &vector.Vector{Kind: vector.Bool, Len: c.Len, Bools: f.bits(n, c)}
+	if v := f.nested(n, c); v != nil {
+		return plainNumbers(v)
+	}
+	out := &vector.Vector{Kind: vector.Bool, Len: c.rows, Bools: f.bits(n, c)}
 	return out
 }
 
-// field returns the column; a stored NaN is null (S2).
-func (f *Filter) field(n *Node, c *vector.Chunk) *vector.Vector {
-	v := &c.Columns[f.columns[n.Path]]
+// field returns the column.
+func (f *Filter) field(n *Node, c *frame) *vector.Vector {
+	return plainNumbers(&c.columns[f.columns[n.Path]])
+}
+
+// plainNumbers makes NaN null (S2) and decimals doubles.
+func plainNumbers(v *vector.Vector) *vector.Vector {
+	if v.Kind == vector.Decimal {
+		out := &vector.Vector{Kind: vector.Float, Len: v.Len, Valid: v.Valid, Floats: make([]float64, v.Len)}
+		for i, n := range v.Ints {
+			out.Floats[i] = decimal(n, v.Scale)
+		}
+		return out
+	}
 	if v.Kind != vector.Float {
 		return v
 	}
 	for i := range v.Len {
 		if math.IsNaN(v.Floats[i]) && !v.IsNull(i) {
 			out := *v
-			out.Valid = vector.NewBits(vector.MaxRows)
-			out.Valid.Fill(vector.MaxRows)
+			out.Valid = vector.NewBits(v.Len)
+			out.Valid.Fill(v.Len)
 			for k := range v.Len {
 				if v.IsNull(k) || math.IsNaN(v.Floats[k]) {
 					out.Valid.Clear(k)
@@ -320,7 +349,13 @@ func (f *Filter) field(n *Node, c *vector.Chunk) *vector.Vector {
 	return v
 }
 
+// decimal is the double nearest to n units of 10 to the power of -scale.
+func decimal(n int64, scale uint8) float64 { return float64(n) / math.Pow10(int(scale)) }
+
 func constant(n *Node, rows int) *vector.Vector {
+	if n.Type == Array {
+		return constantArray(n, rows)
+	}
 	v := &vector.Vector{}
 	v.Reset(n.Type.kind())
 	if n.Type == String { // once, not once a row
@@ -343,5 +378,5 @@ func constant(n *Node, rows int) *vector.Vector {
 
 // kind is the kind of vector that holds values of the type.
 func (t Type) kind() vector.Kind {
-	return [...]vector.Kind{0, vector.Bool, vector.Int, vector.Float, vector.String, vector.Date, vector.Time}[t]
+	return [...]vector.Kind{0, vector.Bool, vector.Int, vector.Float, vector.String, vector.Date, vector.Time, vector.List, vector.Map, vector.Struct}[t]
 }

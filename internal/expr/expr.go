@@ -10,6 +10,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/lakeward/lakeward"
 )
@@ -25,22 +26,31 @@ const (
 	String
 	Date
 	DateTime
+	Array
+	Map // by text
+	Object
 )
 
 // String is the word for the type in messages.
 func (t Type) String() string {
-	return [...]string{"unknown", "a boolean", "an integer", "a double", "text", "a date", "a date-time"}[t]
+	return [...]string{"unknown", "a boolean", "an integer", "a double", "text", "a date", "a date-time", "an array", "a map", "an object"}[t]
 }
 
-// TypeOf is the type of a field's values; 0 for objects.
+// TypeOf is the type of a field's values.
 func TypeOf(t lakeward.FieldType) Type {
 	switch t {
 	case lakeward.TypeBoolean:
 		return Boolean
 	case lakeward.TypeInteger, lakeward.TypeLong:
 		return Integer
-	case lakeward.TypeDouble:
+	case lakeward.TypeDouble, lakeward.TypeDecimal:
 		return Double
+	case lakeward.TypeArray:
+		return Array
+	case lakeward.TypeMap:
+		return Map
+	case lakeward.TypeObject:
+		return Object
 	case lakeward.TypeString:
 		return String
 	case lakeward.TypeDate:
@@ -80,7 +90,81 @@ const (
 	Clock      // the time of the evaluation, by Fn: now, today, currentYear and the like
 	Occurs     // Args[0] lies where When says
 	InSegment  // the profile is a member of the audience with the id in Value.Str
+
+	// What follows looks into arrays, maps and objects. A second argument is evaluated for each item of the first,
+	// where Item is the item and Outer what stands around it.
+	Item         // the item of the innermost array
+	Outer        // Args[0] as of Up arrays further out
+	Member       // field Path of the object Args[0]; of an array of objects, all their values
+	Where        // the items of Args[0] for which Args[1] holds
+	Exists       // Args[0] has an item
+	All          // Args[1] holds for all items of Args[0]
+	Count        // number of items of Args[0]
+	Aggregate    // Fn (sum, average, min, max) of the items of Args[0], or of Args[1] for each
+	Each         // Args[1] for each item of Args[0]
+	Top          // the Value.Int items of Args[0] with the greatest (topN) or least (bottomN) Args[1], by Fn
+	Head         // the first item of Args[0]
+	Distinct     // the items of Args[0], the first of equal ones
+	Intersection // the items of Args[0] that are items of Args[1], each once
+	Intersects   // Args[0] and Args[1] share an item
+	Subset       // all items of Args[0] are items of Args[1]
+	Includes     // Args[1] is an item of Args[0]
+	Same         // Args[0] and Args[1] hold the same items in any order, or the same values; Cmp is EQ or NE
+	Get          // the value of the map Args[0] for the key Args[1]
+	Keys         // the keys of the map Args[0], sorted
+	Values       // its values, sorted by key
+	Single       // an array of the object Args[0]
 )
+
+// Shape is the type of what is inside an array, a map or an object.
+type Shape struct {
+	Type   Type
+	Item   *Shape // of an Array or a Map
+	Names  []string
+	Fields []*Shape // of an Object
+}
+
+// ShapeOf is the shape of a field's values.
+func ShapeOf(f lakeward.Field) *Shape {
+	s := &Shape{Type: TypeOf(f.Type)}
+	if f.Item != nil {
+		s.Item = ShapeOf(*f.Item)
+	}
+	for _, below := range f.Fields {
+		s.Names, s.Fields = append(s.Names, below.Name), append(s.Fields, ShapeOf(below))
+	}
+	return s
+}
+
+// ObjectOf is the shape of an object with fields at dotted paths.
+func ObjectOf(leaves []lakeward.Leaf) *Shape {
+	top := &Shape{Type: Object}
+	for _, l := range leaves {
+		at := top
+		names := strings.Split(l.Path, ".")
+		for _, name := range names[:len(names)-1] {
+			below := at.Field(name)
+			if below == nil {
+				below = &Shape{Type: Object}
+				at.Names, at.Fields = append(at.Names, name), append(at.Fields, below)
+			}
+			at = below
+		}
+		at.Names = append(at.Names, names[len(names)-1])
+		at.Fields = append(at.Fields, ShapeOf(lakeward.Field{Type: l.Type, Item: l.Item}))
+	}
+	return top
+}
+
+// Field is the shape of a field of an object, nil if there is none.
+func (s *Shape) Field(name string) *Shape {
+	for i, n := range s.Names {
+		if n == name {
+			return s.Fields[i]
+		}
+	}
+	return nil
+}
 
 // Cmp is a comparison.
 type Cmp uint8
@@ -110,10 +194,14 @@ type Node struct {
 	Args  []*Node
 	Items []Value // literals of In, NotIn and Text
 	Value Value   // of a Literal
-	Path  string  // of a Field
-	Cmp   Cmp
-	Fn    string // of Text, Arithmetic, Part and Clock
-	When  *When  // of Occurs
+	Path  string  // of a Field or a Member
+	Up    int     // of Outer
+	Shape *Shape  // of an Array, a Map or an Object
+	// Origin is the path of the stored field that the value is part of, with the fields inside; "" if it is none.
+	Origin string
+	Cmp    Cmp
+	Fn     string // of Text, Arithmetic, Part and Clock
+	When   *When  // of Occurs
 
 	Pattern *regexp.Regexp // of Matches and Group
 	Group   int
@@ -161,6 +249,32 @@ func (n *Node) cost(known map[*Node]int) int {
 	}
 	known[n] = c
 	return c
+}
+
+// Uses lists what the expression looks at: the paths of stored fields, also inside arrays of objects, and with .* behind
+// it a path below which everything is looked at.
+func (n *Node) Uses() []string {
+	var out []string
+	add := func(path string) {
+		if path != "" && !slices.Contains(out, path) {
+			out = append(out, path)
+		}
+	}
+	n.walk(func(n *Node) {
+		add(n.Origin)
+		if n.Op == Field {
+			add(n.Path)
+		}
+		switch n.Op {
+		case IsNull, Same, Includes, Intersects, Intersection, Subset, Distinct:
+			for _, a := range n.Args {
+				if a.Origin != "" && a.Shape != nil && (n.Op != IsNull || a.Type == Object) {
+					add(a.Origin + ".*")
+				}
+			}
+		}
+	})
+	return out
 }
 
 // walk calls visit for the node and all below it.

@@ -41,7 +41,7 @@ type span struct {
 }
 
 // moment evaluates a moment for the rows of a chunk.
-func (f *Filter) moment(m Moment, c *vector.Chunk) func(i int) (span, bool) {
+func (f *Filter) moment(m Moment, c *frame) func(i int) (span, bool) {
 	if m.Period {
 		s, e, ok := m.Unit.Period(f.now, m.Which)
 		return func(int) (span, bool) { return span{s, e, true}, ok }
@@ -61,14 +61,14 @@ func (f *Filter) moment(m Moment, c *vector.Chunk) func(i int) (span, bool) {
 }
 
 // occurs evaluates the condition for every row; a null on either side makes it false (S3).
-func (f *Filter) occurs(n *Node, c *vector.Chunk, out vector.Bits) {
+func (f *Filter) occurs(n *Node, c *frame, out vector.Bits) {
 	v := f.value(n.Args[0], c)
 	first := f.moment(n.When.Time, c)
 	last := first
 	if n.When.Direction == Between {
 		last = f.moment(n.When.End, c)
 	}
-	for i := range c.Len {
+	for i := range c.rows {
 		if v.IsNull(i) {
 			continue
 		}

@@ -7,12 +7,12 @@ import (
 )
 
 // choose evaluates if(condition, a, b): b where the condition is false or null (S9).
-func (f *Filter) choose(n *Node, c *vector.Chunk) *vector.Vector {
+func (f *Filter) choose(n *Node, c *frame) *vector.Vector {
 	cond := f.bits(n.Args[0], c)
 	a, b := f.value(n.Args[1], c), f.value(n.Args[2], c)
 	out := &vector.Vector{}
 	out.Reset(n.Type.kind())
-	for i := range c.Len {
+	for i := range c.rows {
 		v := b
 		if cond.Get(i) {
 			v = a
@@ -41,11 +41,11 @@ func appendTo(out *vector.Vector, t Type, v *vector.Vector, i int) {
 }
 
 // group evaluates regexGroup: the n-th group of the first match, null where there is none.
-func (f *Filter) group(n *Node, c *vector.Chunk) *vector.Vector {
+func (f *Filter) group(n *Node, c *frame) *vector.Vector {
 	v := f.value(n.Args[0], c)
 	out := &vector.Vector{}
 	out.Reset(vector.String)
-	for i := range c.Len {
+	for i := range c.rows {
 		if v.IsNull(i) {
 			out.AppendNull()
 			continue
@@ -61,11 +61,11 @@ func (f *Filter) group(n *Node, c *vector.Chunk) *vector.Vector {
 }
 
 // part evaluates getYear, getMonth, getDayOfMonth of a time, in UTC.
-func (f *Filter) part(n *Node, c *vector.Chunk) *vector.Vector {
+func (f *Filter) part(n *Node, c *frame) *vector.Vector {
 	v := f.value(n.Args[0], c)
 	out := &vector.Vector{}
 	out.Reset(vector.Int)
-	for i := range c.Len {
+	for i := range c.rows {
 		if v.IsNull(i) {
 			out.AppendNull()
 			continue

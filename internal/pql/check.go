@@ -2,10 +2,9 @@ package pql
 
 import (
 	"fmt"
-	"math"
+	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/lakeward/lakeward"
@@ -15,6 +14,7 @@ import (
 // Scope is what the names in a rule may mean.
 type Scope struct {
 	Union     []lakeward.Leaf     // fields of the profile
+	Events    []lakeward.Leaf     // fields of its events
 	Audiences []lakeward.Audience // of the sandbox
 }
 
@@ -43,6 +43,7 @@ type checker struct {
 	scope      Scope
 	profile    string // the rule's name for the profile
 	variables  []variable
+	levels     []level // arrays around the current place, the innermost last
 	errs       []*ruleError
 	conditions int
 }
@@ -62,13 +63,8 @@ func textMethods() map[string]int {
 
 func isMethod(name string) bool {
 	_, text := textMethods()[name]
-	return text || name == "isNull" || name == "isNotNull" || slices.Contains(valueMethods(), name) || slices.Contains(laterMethods(), name)
-}
-
-// laterMethods and laterFunctions are what the language has and this version does not evaluate yet.
-func laterMethods() []string {
-	return []string{"intersects", "intersection", "subsetOf", "supersetOf", "includes", "distinct", "filter", "exists", "map", "topN", "bottomN",
-		"head", "count", "sum", "average", "min", "max", "get", "keys", "values"}
+	_, array := arrayMethods()[name]
+	return text || array || name == "isNull" || name == "isNotNull" || slices.Contains(valueMethods(), name)
 }
 
 // valueMethods are the methods over one text or time.
@@ -76,13 +72,20 @@ func valueMethods() []string {
 	return []string{"matches", "regexGroup", "getYear", "getMonth", "getDayOfMonth"}
 }
 
+// laterFunctions are what the language has and this version does not evaluate yet (K9).
 func laterFunctions() []string {
-	return []string{"chain", "CHAIN", "groupBy", "mapEntry"}
+	return []string{"groupBy", "mapEntry"}
 }
 
 // condition checks an expression that must be a condition.
 func (c *checker) condition(s *syntax) *expr.Node {
+	if s.op == "quant" && s.text == "select" && len(s.binds) > 1 { // as a condition: there is a combination
+		s = &syntax{op: s.op, text: "exists", binds: s.binds, pos: s.pos}
+	}
 	n := c.expression(s)
+	if n != nil && n.Type == expr.Array { // true if it has an item (section 3)
+		return exists(n)
+	}
 	if n != nil && n.Type != expr.Boolean {
 		return c.fail("RULE-1003", s.pos, "the rule gives %s; compare it, as in >= 1", n.Type)
 	}
@@ -93,13 +96,20 @@ func (c *checker) expression(s *syntax) *expr.Node {
 	switch s.op {
 	case "and", "or":
 		a, b := c.condition(s.args[0]), c.condition(s.args[1])
+		if a == nil || b == nil {
+			return nil
+		}
 		op := expr.And
 		if s.op == "or" {
 			op = expr.Or
 		}
 		return &expr.Node{Op: op, Type: expr.Boolean, Args: []*expr.Node{a, b}, Pos: s.pos}
 	case "not":
-		return &expr.Node{Op: expr.Not, Type: expr.Boolean, Args: []*expr.Node{c.condition(s.args[0])}, Pos: s.pos}
+		a := c.condition(s.args[0])
+		if a == nil {
+			return nil
+		}
+		return &expr.Node{Op: expr.Not, Type: expr.Boolean, Args: []*expr.Node{a}, Pos: s.pos}
 	case "=", "!=", "<", "<=", ">", ">=":
 		c.conditions++
 		return c.comparison(s)
@@ -112,7 +122,24 @@ func (c *checker) expression(s *syntax) *expr.Node {
 	case "+", "-", "*", "/", "%", "neg":
 		return c.arithmetic(s)
 	case "path":
-		return c.field(s)
+		return c.path(s)
+	case "this":
+		if at := c.current(0); at >= 0 {
+			return c.itemAt(at, s.pos)
+		}
+		return c.fail("RULE-1002", s.pos, "this is the item of an array; there is none around it")
+	case "member":
+		n := c.expression(s.args[0])
+		if n == nil {
+			return nil
+		}
+		return c.member(n, describe(s.args[0]), s.text, s.pos)
+	case "index":
+		return c.index(s)
+	case "quant":
+		return c.quantifier(s)
+	case "chain":
+		return c.chain(s)
 	case "profile":
 		c.profile = s.text
 		return c.expression(s.args[0])
@@ -127,40 +154,9 @@ func (c *checker) expression(s *syntax) *expr.Node {
 		c.conditions++
 		return c.call(s)
 	case "array":
-		return c.fail("RULE-1003", s.pos, "a list can only stand behind in or notIn")
+		return c.list(s, 0)
 	}
 	return c.literal(s)
-}
-
-func (c *checker) field(s *syntax) *expr.Node {
-	first, rest, nested := strings.Cut(s.text, ".")
-	if v := c.named(first); v != nil && !s.rooted {
-		if nested {
-			return c.fail("RULE-1003", s.pos, "%s is %s and has no fields", first, v.Type)
-		}
-		if v.Op == expr.Literal { // each place converts its own (S6)
-			own := *v
-			return &own
-		}
-		return v
-	}
-	if nested && !s.rooted && first == c.profile && c.profile != "" {
-		s = &syntax{op: s.op, text: rest, pos: s.pos}
-	}
-	names := make([]string, 0, len(c.scope.Union))
-	for _, l := range c.scope.Union {
-		if l.Path == s.text {
-			return &expr.Node{Op: expr.Field, Type: expr.TypeOf(l.Type), Path: l.Path, Pos: s.pos}
-		}
-		if strings.HasPrefix(l.Path, s.text+".") {
-			return c.fail("RULE-1003", s.pos, "%q is an object; name a field in it, such as %s", s.text, l.Path)
-		}
-		names = append(names, l.Path)
-	}
-	if near := lakeward.Nearest(s.text, names); near != "" {
-		return c.fail("RULE-1002", s.pos, "no field %q; did you mean %q?", s.text, near)
-	}
-	return c.fail("RULE-1002", s.pos, "no field %q", s.text)
 }
 
 func (c *checker) literal(s *syntax) *expr.Node {
@@ -215,127 +211,12 @@ func floorDays(t time.Time) int64 {
 	return sec / 86400
 }
 
-func (c *checker) comparison(s *syntax) *expr.Node {
-	a, b := c.expression(s.args[0]), c.expression(s.args[1])
-	if a == nil || b == nil {
-		return nil
-	}
-	c.convert(b, a.Type)
-	c.convert(a, b.Type)
-	if !comparable(a.Type, b.Type) {
-		return c.fail("RULE-1003", s.pos, "%s is %s, %s is %s", describe(s.args[0]), a.Type, describe(s.args[1]), b.Type)
-	}
-	op := expr.Cmp(slices.Index([]string{"=", "!=", "<", "<=", ">", ">="}, s.op))
-	if a.Type == expr.Boolean && op > expr.NE {
-		return c.fail("RULE-1003", s.pos, "booleans can only be equal or not")
-	}
-	return &expr.Node{Op: expr.Compare, Type: expr.Boolean, Cmp: op, Args: []*expr.Node{a, b}, Pos: s.pos}
-}
-
-func describe(s *syntax) string {
-	switch s.op {
-	case "path":
-		return s.text
-	case "string":
-		return lakeward.Quote(s.text)
-	case "int", "double", "bool":
-		return s.text
-	}
-	return "the value"
-}
-
-func comparable(a, b expr.Type) bool {
-	return a == b || a.Numeric() && b.Numeric() || a.Temporal() && b.Temporal()
-}
-
-// convert turns a text literal into the other side's type if it reads as one (S6).
-func (c *checker) convert(n *expr.Node, to expr.Type) {
-	if n.Op != expr.Literal || n.Type != expr.String || to == expr.String {
-		return
-	}
-	text := n.Value.Str
-	switch to {
-	case expr.Boolean:
-		if text == "true" || text == "false" {
-			n.Type, n.Value.Bool = to, text == "true"
-		}
-	case expr.Integer, expr.Double:
-		if i, err := strconv.ParseInt(text, 10, 64); err == nil {
-			n.Type, n.Value.Int, n.Value.Float = expr.Integer, i, float64(i)
-		} else if f, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(f) && !math.IsInf(f, 0) {
-			n.Type, n.Value.Float = expr.Double, f
-		}
-	case expr.Date, expr.DateTime:
-		if d, err := time.Parse(time.DateOnly, text); err == nil {
-			n.Type, n.Value.Int = expr.Date, floorDays(d)
-		} else if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
-			n.Type, n.Value.Int = expr.DateTime, t.UnixMilli()
-		}
-	}
-}
-
-func (c *checker) in(s *syntax) *expr.Node {
-	a := c.expression(s.args[0])
-	list := s.args[1]
-	if list.op != "array" {
-		return c.fail("RULE-1003", list.pos, "behind %s stands a list, as in [1, 2]", s.op)
-	}
-	if len(list.args) == 0 {
-		return c.fail("RULE-1004", list.pos, "a list needs at least one value")
-	}
-	if a == nil {
-		return nil
-	}
-	n := &expr.Node{Op: expr.In, Type: expr.Boolean, Args: []*expr.Node{a}, Pos: s.pos}
-	if s.op == "notIn" {
-		n.Op = expr.NotIn
-	}
-	for _, item := range list.args {
-		v, ok := c.item(item, a.Type)
-		if !ok {
-			return c.fail("RULE-1003", item.pos, "%s is %s; the values of the list must be of that type", describe(s.args[0]), a.Type)
-		}
-		n.Items = append(n.Items, v)
-	}
-	return n
-}
-
-// item checks one literal of a list against the type of what it is compared with.
-func (c *checker) item(s *syntax, want expr.Type) (expr.Value, bool) {
-	negative := s.op == "neg"
-	if negative {
-		s = s.args[0]
-		if s.op != "int" && s.op != "double" {
-			return expr.Value{}, false
-		}
-	}
-	n := c.literal(s)
-	if n == nil || s.op == "path" || s.op == "call" || s.op == "array" {
-		return expr.Value{}, false
-	}
-	c.convert(n, want)
-	if negative {
-		n.Value.Int, n.Value.Float = -n.Value.Int, -n.Value.Float
-	}
-	switch {
-	case want == expr.Integer && n.Type == expr.Double:
-		n.Value.Int = int64(n.Value.Float)
-		return n.Value, float64(n.Value.Int) == n.Value.Float
-	case want == expr.DateTime && n.Type == expr.Date:
-		n.Value.Int *= 86_400_000
-		return n.Value, true
-	case want == expr.Date && n.Type == expr.DateTime:
-		return n.Value, false
-	}
-	return n.Value, comparable(n.Type, want)
-}
-
 func (c *checker) call(s *syntax) *expr.Node {
 	switch {
 	case s.text == "isNull" || s.text == "isNotNull":
 		a := c.expression(s.args[0])
-		if len(s.args) != 1 {
-			return c.fail("RULE-1003", s.pos, "%s takes no values", s.text)
+		if a == nil || !c.takes(s, 0) {
+			return nil
 		}
 		n := &expr.Node{Op: expr.IsNull, Type: expr.Boolean, Args: []*expr.Node{a}, Pos: s.pos}
 		if s.text == "isNotNull" {
@@ -346,8 +227,9 @@ func (c *checker) call(s *syntax) *expr.Node {
 		return c.pattern(s)
 	case slices.Contains(valueMethods(), s.text):
 		return c.part(s)
-	case slices.Contains(laterMethods(), s.text):
-		return c.fail("RULE-1001", s.pos, "%s is not supported yet", s.text)
+	}
+	if check, ok := arrayMethods()[s.text]; ok {
+		return check(c, s)
 	}
 	if _, ok := textMethods()[s.text]; !ok {
 		var names []string
@@ -355,7 +237,7 @@ func (c *checker) call(s *syntax) *expr.Node {
 			names = append(names, m)
 		}
 		slices.Sort(names)
-		if near := lakeward.Nearest(s.text, slices.Concat(names, []string{"isNull", "isNotNull"}, valueMethods(), laterMethods())); near != "" {
+		if near := lakeward.Nearest(s.text, slices.Concat(names, []string{"isNull", "isNotNull"}, valueMethods(), slices.Sorted(maps.Keys(arrayMethods())))); near != "" {
 			return c.fail("RULE-1001", s.pos, "no function %q; did you mean %s?", s.text, near)
 		}
 		return c.fail("RULE-1001", s.pos, "no function %q", s.text)

@@ -9,13 +9,15 @@ import (
 
 // syntax is a node of a parsed rule, before names and types are looked at.
 type syntax struct {
-	op   string // "literal" forms: string int double bool array date; "path"; "call"; operators by their sign
+	op   string // "literal" forms: string int double bool array date; "path"; "call"; "index"; "quant"; operators by their sign
 	args []*syntax
 	text string // of a literal, a path or a method
 	when *when  // of occurs
 	pos  int
 
 	rooted bool // a path behind $1: of the profile, whatever else has its name
+	ups    int  // of a path behind ^: arrays further out
+	binds  []binding
 }
 
 type parser struct {
@@ -178,6 +180,9 @@ func (p *parser) left(operand func() (*syntax, *ruleError), ops ...string) (*syn
 
 func (p *parser) not() (*syntax, *ruleError) {
 	t := p.peek()
+	if p.quantifies() {
+		return p.quantifier()
+	}
 	if !t.is("not") && !t.is("!") {
 		return p.compare()
 	}
@@ -203,7 +208,7 @@ func (p *parser) compare() (*syntax, *ruleError) {
 	if p.bareIn && t.is("in") {
 		return n, nil
 	}
-	ops := []string{"=", "!=", "<=", ">=", "<", ">", "in", "notIn", "like"}
+	ops := slices.Concat(comparisons(), []string{"in", "notIn", "like"})
 	i := slices.IndexFunc(ops, t.is)
 	if i < 0 {
 		return n, nil
@@ -236,8 +241,9 @@ func (p *parser) unary() (*syntax, *ruleError) {
 func (p *parser) postfix() (*syntax, *ruleError) {
 	n, err := p.primary()
 	for err == nil {
-		if t := p.peek(); t.is("[") {
-			return nil, &ruleError{"RULE-1001", t.pos, "[ ] is not supported yet"}
+		if p.peek().is("[") {
+			n, err = p.index(n)
+			continue
 		}
 		if _, ok := p.accept("."); !ok {
 			return n, nil
@@ -247,17 +253,32 @@ func (p *parser) postfix() (*syntax, *ruleError) {
 			p.at--
 			return nil, p.unexpected("a name")
 		}
-		if !p.peek().is("(") {
-			if n.op != "path" {
-				return nil, &ruleError{"RULE-1003", name.pos, "only objects have fields"}
-			}
-			n = &syntax{op: "path", text: strings.TrimPrefix(n.text+"."+name.text, "."), pos: n.pos, rooted: n.rooted}
+		if p.peek().is("(") {
+			args, aerr := p.arguments()
+			n, err = &syntax{op: "call", text: name.text, args: append([]*syntax{n}, args...), pos: name.pos}, aerr
 			continue
 		}
-		args, aerr := p.arguments()
-		n, err = &syntax{op: "call", text: name.text, args: append([]*syntax{n}, args...), pos: name.pos}, aerr
+		if n.op == "path" {
+			n = &syntax{op: "path", text: strings.TrimPrefix(n.text+"."+name.text, "."), pos: n.pos, rooted: n.rooted, ups: n.ups}
+			continue
+		}
+		n = &syntax{op: "member", text: name.text, args: []*syntax{n}, pos: name.pos}
 	}
 	return nil, err
+}
+
+// index parses "[" STRING "]", a key, or "[" expr "]", a filter.
+func (p *parser) index(n *syntax) (*syntax, *ruleError) {
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	defer func() { p.depth-- }()
+	open := p.take()
+	inside, err := p.inside(p.expression)
+	if err != nil {
+		return nil, err
+	}
+	return &syntax{op: "index", args: []*syntax{n, inside}, pos: open.pos}, p.expect("]")
 }
 
 // arguments parses "(" [ expr { "," expr } ] ")".
@@ -311,6 +332,10 @@ func (p *parser) primary() (*syntax, *ruleError) {
 		return p.array(t)
 	case t.is("$1"):
 		return &syntax{op: "path", pos: t.pos, rooted: true}, nil
+	case t.is("^"):
+		return p.outer(t)
+	case t.is("{"):
+		return nil, later(t)
 	case t.kind == nameToken:
 		return p.name(t)
 	}
@@ -323,10 +348,15 @@ func (p *parser) primary() (*syntax, *ruleError) {
 
 // name parses a field path or one of the functions.
 func (p *parser) name(t token) (*syntax, *ruleError) {
-	for _, word := range []string{"select", "exists", "forall", "let", "xEvent", "this"} {
-		if t.is(word) {
-			return nil, later(t)
-		}
+	switch {
+	case t.is("this"):
+		return &syntax{op: "this", pos: t.pos}, nil
+	case t.is("xEvent"):
+		return &syntax{op: "path", text: eventsPath, pos: t.pos}, nil
+	case t.is("chain") && p.peek().is("("):
+		return p.chain(t)
+	case t.is("select"), t.is("exists"), t.is("forall"), t.is("let"):
+		return nil, &ruleError{"RULE-1001", t.pos, "put " + t.text + " into parentheses here"}
 	}
 	for _, word := range []string{"now", "today", "yesterday", "tomorrow"} {
 		if t.is(word) {
@@ -353,6 +383,23 @@ func (p *parser) name(t token) (*syntax, *ruleError) {
 		return nil, &ruleError{"RULE-1001", t.pos, "no function " + strconv.Quote(t.text)}
 	}
 	return &syntax{op: "date", args: args, pos: t.pos}, nil
+}
+
+// outer parses "^" { "^" } [ "." ] NAME.
+func (p *parser) outer(at token) (*syntax, *ruleError) {
+	n := &syntax{op: "path", pos: at.pos, ups: 1}
+	for p.peek().is("^") {
+		p.take()
+		n.ups++
+	}
+	p.accept(".")
+	name := p.take()
+	if name.kind != nameToken {
+		p.at--
+		return nil, p.unexpected("a name")
+	}
+	n.text = name.text
+	return n, nil
 }
 
 func (p *parser) array(open token) (*syntax, *ruleError) {

@@ -192,7 +192,7 @@ func TestRuleErrors(t *testing.T) {
 		{"S6 no end", `age < "inf"`, "RULE-1003", `"inf" is text`},
 		{"C14 cost", doubled(24) + " > 1", "EXPR-2001", "more than 1000000 steps"},
 		{"C14 cost past all numbers", doubled(60) + " > 1", "EXPR-2001", "more than 1000000 steps"},
-		{"K9 events", `xEvent.count() > 1`, "RULE-1001", "at 1:1: xEvent is not supported yet"},
+		{"K3 no events", `xEvent.count() > 1`, "RULE-1002", "at 1:1: there are no events"},
 		{"K4 occurs on text", `name occurs today`, "RULE-1003", "name is text; occurs needs a date or a date-time"},
 		{"K4 occurs no time", `joined occurs before age`, "RULE-1003", "age is an integer, not a time"},
 		{"K6 negative distance", `joined occurs <= -5 days before now`, "RULE-1005", "a number from 0"},

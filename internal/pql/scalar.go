@@ -2,7 +2,6 @@ package pql
 
 import (
 	"regexp"
-	"slices"
 	"strconv"
 
 	"github.com/lakeward/lakeward"
@@ -57,7 +56,7 @@ func (c *checker) segment(s *syntax) *expr.Node {
 	id := s.args[0].text
 	for _, a := range c.scope.Audiences {
 		if string(a.ID) == id {
-			return &expr.Node{Op: expr.InSegment, Type: expr.Boolean, Value: expr.Value{Str: id}, Pos: s.pos}
+			return wrap(&expr.Node{Op: expr.InSegment, Type: expr.Boolean, Value: expr.Value{Str: id}, Pos: s.pos}, len(c.levels))
 		}
 	}
 	for _, a := range c.scope.Audiences {
@@ -127,22 +126,14 @@ func (c *checker) let(s *syntax) *expr.Node {
 	if v == nil {
 		return nil
 	}
-	c.variables = append(c.variables, variable{s.text, v})
+	c.variables = append(c.variables, variable{s.text, v, len(c.levels)})
 	defer func() { c.variables = c.variables[:len(c.variables)-1] }()
 	return c.expression(s.args[1])
 }
 
+// variable is a name of let: a value, worked out so many arrays deep.
 type variable struct {
 	name  string
 	value *expr.Node
-}
-
-// named finds the variable of that name, the innermost first.
-func (c *checker) named(name string) *expr.Node {
-	for _, v := range slices.Backward(c.variables) {
-		if v.name == name {
-			return v.value
-		}
-	}
-	return nil
+	depth int
 }

@@ -138,12 +138,19 @@ func (p *parser) moment() (moment, *ruleError) {
 	return moment{value: v}, err
 }
 
-// occurs checks the condition: a time on the left, times on the right.
+// occurs checks the condition: a time on the left, or an array of times any of which occurs (S8), times on the right.
 func (c *checker) occurs(s *syntax) *expr.Node {
 	a := c.expression(s.args[0])
-	if a == nil {
+	switch {
+	case a == nil:
 		return nil
+	case a.Type == expr.Array:
+		return c.anyItem(a, func(item *expr.Node) *expr.Node { return c.occursAt(s, item) })
 	}
+	return c.occursAt(s, a)
+}
+
+func (c *checker) occursAt(s *syntax, a *expr.Node) *expr.Node {
 	if !a.Type.Temporal() {
 		return c.fail("RULE-1003", s.pos, "%s is %s; occurs needs a date or a date-time", describe(s.args[0]), a.Type)
 	}

@@ -152,6 +152,15 @@ func shapeOf(f lakeward.Field) Shape {
 	return s
 }
 
+// Shape is the shape of the vector's values.
+func (v *Vector) Shape() Shape {
+	s := Shape{Kind: v.Kind, Scale: v.Scale, Names: v.Names}
+	for i := range v.Fields {
+		s.Fields = append(s.Fields, v.Fields[i].Shape())
+	}
+	return s
+}
+
 // ResetTo empties the vector for values of a shape; its memory is kept.
 func (v *Vector) ResetTo(s Shape) {
 	v.Reset(s.Kind)

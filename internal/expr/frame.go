@@ -1,0 +1,65 @@
+package expr
+
+import (
+	"github.com/lakeward/lakeward/internal/vector"
+)
+
+// frame is what an expression is evaluated over: the rows of a chunk, or the items of an array of the frame above.
+type frame struct {
+	rows    int
+	columns []vector.Vector // of the chunk; nil for items
+	item    *vector.Vector
+	up      *frame
+	parent  []int32 // row of the frame above, for each item
+}
+
+// itemsOf is the frame of the items of an array, one list for each row of c.
+func itemsOf(list *vector.Vector, c *frame) *frame {
+	items := &list.Fields[len(list.Fields)-1]
+	in := &frame{rows: items.Len, item: plainNumbers(items), up: c, parent: make([]int32, items.Len)}
+	for i := range list.Len {
+		from, to := list.Items(i)
+		for k := from; k < to; k++ {
+			in.parent[k] = int32(i)
+		}
+	}
+	return in
+}
+
+// above is the frame so many arrays further out.
+func (c *frame) above(up int) *frame {
+	for range up {
+		c = c.up
+	}
+	return c
+}
+
+// rowsAbove tells for each row the row of the frame so many arrays further out.
+func (c *frame) rowsAbove(up int) []int32 {
+	rows := c.parent
+	for at := c.up; up > 1; up-- {
+		next := make([]int32, len(rows))
+		for i, r := range rows {
+			next[i] = at.parent[r]
+		}
+		rows, at = next, at.up
+	}
+	return rows
+}
+
+// gather is the vector of the values at rows.
+func gather(v *vector.Vector, rows []int32) *vector.Vector {
+	out := &vector.Vector{}
+	out.ResetTo(v.Shape())
+	if v.Dict != nil && v.Valid == nil {
+		out.Dict, out.Len, out.Codes = v.Dict, len(rows), make([]int32, len(rows))
+		for i, r := range rows {
+			out.Codes[i] = v.Codes[r]
+		}
+		return out
+	}
+	for _, r := range rows {
+		out.AppendFrom(v, int(r))
+	}
+	return out
+}
