@@ -14,6 +14,13 @@ type Snapshot struct {
 	NextNumber  uint32        // of the next new profile; numbers are never reused
 	Profiles    []ProfileFile // oldest first; of a profile in several, the newest wins
 	Memberships []Membership  // the newest of each audience
+	Events      []EventFile
+}
+
+// EventFile holds events of profiles, sorted by number, time and id, with the fields of their schema.
+type EventFile struct {
+	Table   DataFile
+	Numbers Bitmap // of the profiles
 }
 
 // ProfileFile holds rows of profiles, sorted by number, and beside them their identities.
@@ -44,6 +51,7 @@ type Change struct {
 	Audience    *Audience // stored, or replaced, with its membership
 	Profiles    []ProfileFile
 	Memberships []Membership
+	Events      []EventFile
 	Identities  Bitmap // profiles whose identities changed (RUN-03)
 }
 

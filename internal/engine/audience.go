@@ -156,6 +156,10 @@ func (e *Engine) scope(ctx context.Context, sandbox string) (pql.Scope, error) {
 	if err != nil {
 		return pql.Scope{}, err
 	}
+	events, err := e.store.EventUnion(ctx, sandbox)
+	if err != nil {
+		return pql.Scope{}, err
+	}
 	audiences, err := e.store.Audiences(ctx, sandbox)
-	return pql.Scope{Union: union, Audiences: audiences}, err
+	return pql.Scope{Union: union, Events: events, Audiences: audiences}, err
 }

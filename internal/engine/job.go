@@ -30,6 +30,8 @@ type job struct {
 	rules  []*rule // in order: behind what they ask for
 	byID   map[string]*rule
 	fields []lakeward.Leaf
+	events []lakeward.Leaf            // fields of events that rules look at
+	xEvent bool                       // a rule looks at events
 	others map[string]*roaring.Bitmap // members of audiences that the job does not evaluate
 	chunk  *warehouse.Profiles
 }
@@ -59,16 +61,7 @@ func newJob(audiences []lakeward.Audience, scope pql.Scope, snap *warehouse.Snap
 			return nil, err
 		}
 	}
-	var paths []string
-	for _, r := range j.rules {
-		for _, path := range r.node.Fields() {
-			if slices.Contains(paths, path) {
-				continue
-			}
-			i := slices.IndexFunc(scope.Union, func(l lakeward.Leaf) bool { return l.Path == path })
-			j.fields, paths = append(j.fields, scope.Union[i]), append(paths, path)
-		}
-	}
+	paths := j.choose(scope)
 	for _, r := range j.rules {
 		r.filter = expr.NewFilter(r.node, paths, at)
 		r.filter.Members = j.rows
@@ -129,13 +122,30 @@ func (j *job) rows(audience string) vector.Bits {
 func (j *job) match(ctx context.Context, w *warehouse.Warehouse, p Progress) error {
 	all := j.snap.All()
 	total, done := int64(all.GetCardinality()), int64(0)
+	var events *warehouse.Events
+	if j.xEvent {
+		var err error
+		if events, err = w.ScanEvents(j.snap, j.events); err != nil {
+			return err
+		}
+		defer events.Close()
+	}
+	var seen vector.Chunk
+	var lists vector.Vector
 	for chunk, err := range w.Scan(ctx, j.snap, all, j.fields, "") {
 		if err != nil {
 			return err
 		}
-		j.chunk = chunk
+		j.chunk, seen = chunk, chunk.Chunk
+		if events != nil {
+			lists.ResetTo(events.Shape())
+			if err := events.Append(chunk.Numbers, &lists); err != nil {
+				return err
+			}
+			seen.Columns = append(slices.Clip(chunk.Columns), lists)
+		}
 		for _, r := range j.rules {
-			r.bits = r.filter.Match(&chunk.Chunk)
+			r.bits = r.filter.Match(&seen)
 			for i, number := range chunk.Numbers {
 				if r.bits.Get(i) {
 					r.members.Add(number)

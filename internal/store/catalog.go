@@ -40,6 +40,9 @@ func (s *Store) Snapshot(ctx context.Context, sandbox string, generation int64) 
 	if err := readProfiles(ctx, tx, &snap); err != nil {
 		return snap, err
 	}
+	if err := readEvents(ctx, tx, &snap); err != nil {
+		return snap, err
+	}
 	return snap, readMemberships(ctx, tx, &snap)
 }
 
@@ -199,7 +202,7 @@ func (w *commitWriter) write(ctx context.Context, c lakeward.Change) error {
 			return err
 		}
 	}
-	return nil
+	return w.events(ctx, c.Events)
 }
 
 func (w *commitWriter) batch(ctx context.Context, b lakeward.Batch) error {
@@ -244,7 +247,7 @@ func pair(a, b lakeward.DataFile) (string, string, error) {
 // Named lists all files that a row names, by path; what else lies beside them is garbage.
 func (s *Store) Named(ctx context.Context) (map[string]lakeward.DataFile, error) {
 	out := map[string]lakeward.DataFile{}
-	for _, query := range []string{`SELECT profiles FROM profile_file`, `SELECT identities FROM profile_file`, `SELECT data FROM membership`, `SELECT files FROM batch`} {
+	for _, query := range []string{`SELECT profiles FROM profile_file`, `SELECT identities FROM profile_file`, `SELECT data FROM membership`, `SELECT data FROM event_file`, `SELECT files FROM batch`} {
 		if err := s.namePaths(ctx, query, out); err != nil {
 			return nil, fmt.Errorf("list files: %w", err)
 		}

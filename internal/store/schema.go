@@ -26,6 +26,12 @@ func (s *Store) Schemas(ctx context.Context, sandbox string) ([]lakeward.Schema,
 	return all[lakeward.Schema](ctx, s, schemaKind, sandbox)
 }
 
+// EventUnion returns the fields of the events of profiles.
+func (s *Store) EventUnion(ctx context.Context, sandbox string) ([]lakeward.Leaf, error) {
+	schemas, err := s.Schemas(ctx, sandbox)
+	return lakeward.EventUnion(schemas), err
+}
+
 // Union returns the fields of the profile store.
 func (s *Store) Union(ctx context.Context, sandbox string) ([]lakeward.Leaf, error) {
 	schemas, err := s.Schemas(ctx, sandbox)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -32,7 +33,8 @@ type BatchWriter struct {
 
 	out     *tableWriter // dataset file
 	pending *delta
-	fresh   uint64 // new profiles
+	events  *eventDelta // nil for records, and for lists that only identify
+	fresh   uint64      // new profiles
 	touched *roaring.Bitmap
 	linked  *roaring.Bitmap // profiles whose identities changed
 	seen    *roaring.Bitmap // profiles of all records
@@ -50,6 +52,9 @@ func (w *Warehouse) NewBatch(ctx context.Context, sandbox string, batch lakeward
 		if b.index, err = w.IdentityIndex(ctx, snap); err != nil {
 			return nil, err
 		}
+	}
+	if i := slices.IndexFunc(b.leaves, func(l lakeward.Leaf) bool { return l.Path == timestampPath && l.Type == lakeward.TypeDateTime }); schema.Profile && schema.Class == lakeward.EventClass && i >= 0 {
+		b.events = newEventDelta(b.leaves)
 	}
 	var columns []parquet.Column
 	for _, l := range b.leaves {
@@ -77,6 +82,9 @@ func (b *BatchWriter) Write(ctx context.Context, c *vector.Chunk) error {
 			return err
 		}
 		b.seen.Add(number)
+		if b.events != nil {
+			b.events.add(number, c, i)
+		}
 		b.pending.add(number, c, b.leaves, i, b.schema.Class == lakeward.RecordClass)
 		if len(b.pending.numbers) == deltaRows {
 			if err := b.flush(ctx); err != nil {
@@ -85,9 +93,29 @@ func (b *BatchWriter) Write(ctx context.Context, c *vector.Chunk) error {
 		}
 	}
 	if b.pending != nil && b.pending.bytes() > deltaBytes {
-		return b.flush(ctx)
+		if err := b.flush(ctx); err != nil {
+			return err
+		}
+	}
+	if b.events != nil && b.events.full() {
+		return b.flushEvents(ctx)
 	}
 	return nil
+}
+
+// flushEvents writes the pending events as one file.
+func (b *BatchWriter) flushEvents(ctx context.Context) error {
+	if len(b.events.numbers) == 0 {
+		return nil
+	}
+	f, err := b.w.writeEvents(ctx, b.snap.Sandbox, b.events)
+	if err != nil {
+		return err
+	}
+	named, err := f.catalogued()
+	b.change.Events = append(b.change.Events, named)
+	b.events = newEventDelta(b.leaves)
+	return err
 }
 
 // profileFields are the fields that records of this schema set on a profile; events set none.
@@ -190,6 +218,11 @@ func (b *BatchWriter) Commit(ctx context.Context, audience *lakeward.Audience) (
 	if err := b.flush(ctx); err != nil {
 		return b.batch, err
 	}
+	if b.events != nil {
+		if err := b.flushEvents(ctx); err != nil {
+			return b.batch, err
+		}
+	}
 	if audience != nil {
 		m, err := b.w.writeMembership(b.snap, audience.ID, b.seen, b.batch.CreatedAt)
 		if err != nil {
@@ -222,6 +255,9 @@ func (b *BatchWriter) Discard() {
 	_ = b.w.root.Remove(path.Dir(b.out.data.Path))
 	for _, pf := range b.change.Profiles {
 		b.w.discard(pf.Table, pf.Identities)
+	}
+	for _, f := range b.change.Events {
+		b.w.discard(f.Table)
 	}
 	b.w.discardMemberships(b.change)
 }

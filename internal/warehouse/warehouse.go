@@ -46,6 +46,7 @@ type Snapshot struct {
 	NextNumber  uint32
 	Profiles    []ProfileFile
 	Memberships map[lakeward.AudienceID]Membership
+	Events      []EventFile
 }
 
 // ProfileFile is a lakeward.ProfileFile with its bitmap decoded.
@@ -91,6 +92,13 @@ func (w *Warehouse) Snapshot(ctx context.Context, sandbox string, generation int
 			return nil, sourceError(f.Table, err)
 		}
 		s.Profiles = append(s.Profiles, ProfileFile{Table: f.Table, Identities: f.Identities, Numbers: numbers})
+	}
+	for _, f := range c.Events {
+		numbers, err := decodeBitmap(f.Numbers)
+		if err != nil {
+			return nil, sourceError(f.Table, err)
+		}
+		s.Events = append(s.Events, EventFile{Table: f.Table, Numbers: numbers})
 	}
 	for _, m := range c.Memberships {
 		members, err := decodeBitmap(m.Members)
@@ -245,7 +253,7 @@ func (w *Warehouse) Sweep(named map[string]lakeward.DataFile) (removed int, err 
 
 // strays lists the files that no row names.
 func (w *Warehouse) strays(named map[string]lakeward.DataFile) (out []string, err error) {
-	for _, top := range []string{"datasets", "profiles", "memberships"} {
+	for _, top := range []string{"datasets", "profiles", "memberships", "events"} {
 		err = errors.Join(err, fs.WalkDir(w.root.FS(), top, func(name string, d fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil
