@@ -82,13 +82,31 @@ func (c *Compaction) Run(ctx context.Context, union []lakeward.Leaf, at time.Tim
 		done.Generation, err = c.commit(ctx, change)
 	}
 	if err != nil {
-		for _, f := range change.Profiles {
-			c.w.discard(f.Table, f.Identities)
-		}
+		c.tidy(context.WithoutCancel(ctx), change)
 		return done, err
 	}
 	done.Written = len(change.Profiles)
 	return done, nil
+}
+
+// tidy removes what a merge wrote that failed. A commit may be made although it reports an error, so files that are
+// named, or may be, stay.
+func (c *Compaction) tidy(ctx context.Context, change lakeward.Change) {
+	head, err := c.w.Snapshot(ctx, c.snap.Sandbox, 0)
+	if err != nil {
+		return
+	}
+	c.w.holds.drop(head.hold)
+	for _, f := range change.Profiles {
+		if !head.names(f.Table.Path) {
+			c.w.discard(f.Table, f.Identities)
+		}
+	}
+}
+
+// names reports whether a profile table is part of the snapshot.
+func (s *Snapshot) names(table string) bool {
+	return slices.ContainsFunc(s.Profiles, func(f ProfileFile) bool { return f.Table.Path == table })
 }
 
 // commit makes the change current. A generation that came first is no reason to merge again: its files lie above.
@@ -104,7 +122,7 @@ func (c *Compaction) commit(ctx context.Context, change lakeward.Change) (int64,
 		}
 		c.w.holds.drop(head.hold)
 		for _, path := range change.Replaced {
-			if !slices.ContainsFunc(head.Profiles, func(f ProfileFile) bool { return f.Table.Path == path }) {
+			if !head.names(path) {
 				return 0, err
 			}
 		}

@@ -1,6 +1,8 @@
 package warehouse_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -16,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/store"
 	"github.com/lakeward/lakeward/internal/warehouse"
 )
 
@@ -385,6 +388,47 @@ func TestCompactionKeepsEveryColumn(t *testing.T) {
 	}
 	if n := len(h.files()); n != 4 {
 		t.Errorf("%d files", n)
+	}
+}
+
+// brokenCatalog reports an error instead of a commit, or after one.
+type brokenCatalog struct {
+	*store.Store
+	made bool
+}
+
+func (c brokenCatalog) Commit(ctx context.Context, sandbox string, change lakeward.Change) (int64, error) {
+	if c.made {
+		if _, err := c.Store.Commit(ctx, sandbox, change); err != nil {
+			return 0, err
+		}
+	}
+	return 0, errors.New("the disk went away")
+}
+
+// A merge whose commit reports an error leaves nothing behind, and never removes files that were made current.
+func TestCompactionWithABrokenCommit(t *testing.T) {
+	for _, made := range []bool{false, true} {
+		h := newHome(t, t.TempDir())
+		defer h.close()
+		h.ingest([]record{{"0", "a@x", 0}})
+		h.ingest([]record{{"1", "a@x", 0}})
+		root, err := os.OpenRoot(h.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer root.Close()
+		c, err := warehouse.New(root, brokenCatalog{h.store, made}).Compaction(ctx(), sandbox, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Run(ctx(), schema().Leaves(), time.Now()); err == nil {
+			t.Error("Run says nothing of the error")
+		}
+		if n := len(h.snapshot(0).Profiles); made != (n == 1) {
+			t.Errorf("made %v: %d files", made, n)
+		}
+		h.sound()
 	}
 }
 
