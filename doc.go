@@ -31,6 +31,8 @@
 //	a compression format      one file and one line in internal/compress
 //	what Azure errors say     internal/lake/classify.go
 //	the local lake            internal/lake/emulator
+//	which files are merged    internal/warehouse/compact_sizes.go
+//	what is removed when      internal/store/compaction.go
 //	a table or a query        internal/store, one file per noun
 //	a command                 cmd/lakeward, one file per noun
 //

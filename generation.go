@@ -15,6 +15,8 @@ type Snapshot struct {
 	Profiles    []ProfileFile // oldest first; of a profile in several, the newest wins
 	Memberships []Membership  // the newest of each audience
 	Events      []EventFile
+	// ProfilesGone says that profile files of this old generation were removed: only memberships can be read.
+	ProfilesGone bool
 }
 
 // EventFile holds events of profiles, sorted by number, time and id, with the fields of their schema.
@@ -44,7 +46,7 @@ type Membership struct {
 // Change is what one commit adds to the profile store.
 type Change struct {
 	Base        int64  // the generation that the change was computed from
-	Kind        string // "ingest" or "evaluation"
+	Kind        string // "ingest", "evaluation" or CompactionChange
 	At          time.Time
 	NextNumber  uint32
 	Batch       *Batch
@@ -53,6 +55,24 @@ type Change struct {
 	Memberships []Membership
 	Events      []EventFile
 	Identities  Bitmap // profiles whose identities changed (RUN-03)
+	// Replaced are the paths of the profile tables that Profiles stand for from now on; Place is the generation
+	// that they were merged from. Both belong to a compaction.
+	Replaced []string
+	Place    int64
+}
+
+// CompactionChange is the kind of a change that merges files and leaves every profile and membership as it is.
+const CompactionChange = "compaction"
+
+// Compaction is what a compaction of the data at rest did.
+type Compaction struct {
+	Merged       int   `json:"merged"`       // profile files that were merged
+	Written      int   `json:"written"`      // what they became
+	Profiles     int64 `json:"profiles"`     // rows written
+	Superseded   int64 `json:"superseded"`   // rows left out, because newer ones stand elsewhere
+	Generation   int64 `json:"generation"`   // of the last merge, 0 if there was none
+	RemovedFiles int   `json:"removedFiles"` // files of old generations that nothing needs any more
+	RemovedBytes int64 `json:"removedBytes"`
 }
 
 // IdentityChange is the set of profiles whose identities one generation changed.

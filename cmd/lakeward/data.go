@@ -12,7 +12,7 @@ import (
 )
 
 func dataCommand(a *app) *cobra.Command {
-	return group("data", "Data at rest", dataCheck(a), dataViews(a))
+	return group("data", "Data at rest", dataCheck(a), dataCompact(a), dataViews(a))
 }
 
 // dataCheck opens the directory as it is: what a killed process left behind is told before it is removed.
@@ -34,6 +34,22 @@ func dataCheck(a *app) *cobra.Command {
 			return errReported
 		}
 		return nil
+	}}
+}
+
+// dataCompact does at once all that a service does in the background when it is worth while.
+func dataCompact(a *app) *cobra.Command {
+	return &cobra.Command{Use: "compact", Short: "Merge profile files and remove files that nothing needs any more", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return a.withData(c.Context(), false, func(d *directory) error {
+			done, err := d.engine.Compact(c.Context(), a.settings.sandbox, true)
+			if err != nil {
+				return err
+			}
+			return a.print(done, func() table {
+				return pairs("Merged", fmt.Sprintf("%d files with %d profiles into %d; %d superseded rows left out", done.Merged, done.Profiles, done.Written, done.Superseded),
+					"Removed", fmt.Sprintf("%d files, %d bytes", done.RemovedFiles, done.RemovedBytes))
+			})
+		})
 	}}
 }
 
@@ -66,7 +82,12 @@ func (a *app) checkData(c *cobra.Command, d *directory) (warehouse.Checked, erro
 	if err != nil {
 		return checked, err
 	}
-	return checked, d.engine.Warehouse().CheckSnapshot(c.Context(), a.settings.sandbox, &checked)
+	if err := d.engine.Warehouse().CheckSnapshot(c.Context(), a.settings.sandbox, &checked); err != nil {
+		return checked, err
+	}
+	broken, err := d.store.CheckChain(c.Context(), a.settings.sandbox)
+	checked.Problems = append(checked.Problems, broken...)
+	return checked, err
 }
 
 func checkedTable(c warehouse.Checked) table {

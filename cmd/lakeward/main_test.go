@@ -14,6 +14,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if data := os.Getenv(compactingEnv); data != "" {
+		compactForever(data)
+	}
 	testscript.Main(m, map[string]func(){"lakeward": main})
 }
 

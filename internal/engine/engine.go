@@ -39,6 +39,9 @@ type Engine struct {
 	cfg       Config
 	log       *slog.Logger
 	news      chan struct{} // wakes the scheduler
+	grown     chan struct{} // wakes the compaction
+
+	compacting sync.Mutex // one at a time
 
 	mu      sync.Mutex
 	clients map[string]cachedClient // by account and url
@@ -52,7 +55,7 @@ func New(cfg Config) *Engine {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{store: cfg.Store, warehouse: cfg.Warehouse, cfg: cfg, log: cfg.Log, news: make(chan struct{}, 1), clients: map[string]cachedClient{}}
+	return &Engine{store: cfg.Store, warehouse: cfg.Warehouse, cfg: cfg, log: cfg.Log, news: make(chan struct{}, 1), grown: make(chan struct{}, 1), clients: map[string]cachedClient{}}
 }
 
 // Close ends the connections to the lakes.

@@ -30,6 +30,7 @@ func (e *Engine) Evaluate(ctx context.Context, sandbox string, refs []string, p 
 	if _, err := e.warehouse.SaveMemberships(ctx, j.snap, members, at); err != nil {
 		return nil, err
 	}
+	e.dataGrew()
 	for i := range audiences {
 		if audiences[i], err = e.store.Audience(ctx, sandbox, string(audiences[i].ID)); err != nil {
 			return nil, err
@@ -114,6 +115,7 @@ func (e *Engine) ImportAudience(ctx context.Context, im Import, file io.Reader) 
 		w.Discard()
 		return a, err
 	}
+	e.dataGrew()
 	return e.store.Audience(ctx, a.Sandbox, string(a.ID))
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"time"
 
 	"github.com/lakeward/lakeward"
@@ -129,6 +130,7 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 	if err != nil {
 		return err
 	}
+	defer runtime.KeepAlive(snap) // its files stay until the pin holds them
 	at, err := e.generatedAt(ctx, r)
 	if err != nil {
 		return err
@@ -308,8 +310,8 @@ func (e *Engine) checkTimeline(ctx context.Context, d *deliver.Lake, r *lakeward
 	if rec.Store != d.Store {
 		return strange
 	}
-	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, rec.ToGeneration)
-	if lakeward.KindOf(err) == lakeward.NotFound || err == nil && snap.Hash != rec.GenerationHash {
+	hash, err := e.store.GenerationHash(ctx, r.Sandbox, rec.ToGeneration)
+	if lakeward.KindOf(err) == lakeward.NotFound || err == nil && hash != rec.GenerationHash {
 		return strange
 	}
 	return err

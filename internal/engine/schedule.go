@@ -20,7 +20,7 @@ const (
 // maxMissed bounds the rows that one tick writes for slots that were missed.
 const maxMissed = 1000
 
-// Serve runs the scheduler and the workers until the context ends: it takes over the runs of a process
+// Serve runs the scheduler, the workers and the compaction until the context ends: it takes over the runs of a process
 // that is gone, then looks once a second for due slots and for queued runs (DLV-40, DLV-95).
 func (e *Engine) Serve(ctx context.Context) error {
 	if err := e.Recover(ctx); err != nil {
@@ -35,6 +35,7 @@ func (e *Engine) Serve(ctx context.Context) error {
 	for range e.cfg.Workers {
 		workers.Go(func() { e.workLoop(ctx, work) })
 	}
+	workers.Go(func() { e.compactLoop(ctx) })
 	var due, looked time.Time // the next thing to do, and when that was last read
 	for {
 		at := now()

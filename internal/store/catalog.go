@@ -8,8 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"strings"
 
 	"github.com/lakeward/lakeward"
@@ -34,11 +32,16 @@ func (s *Store) Snapshot(ctx context.Context, sandbox string, generation int64) 
 		}
 		snap.Generation = generation
 	}
+	if err := readKept(ctx, tx, &snap); err != nil {
+		return snap, err
+	}
 	if snap.Hash, err = readHash(ctx, tx, sandbox, snap.Generation); err != nil {
 		return snap, err
 	}
-	if err := readProfiles(ctx, tx, &snap); err != nil {
-		return snap, err
+	if !snap.ProfilesGone {
+		if err := readProfiles(ctx, tx, &snap); err != nil {
+			return snap, err
+		}
 	}
 	if err := readEvents(ctx, tx, &snap); err != nil {
 		return snap, err
@@ -65,7 +68,7 @@ func readHash(ctx context.Context, q querier, sandbox string, generation int64) 
 
 func readProfiles(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
 	rows, err := q.QueryContext(ctx, `SELECT profiles, identities, numbers FROM profile_file
-		WHERE sandbox = $1 AND from_generation <= $2 AND (to_generation IS NULL OR to_generation > $2) ORDER BY from_generation, seq`, snap.Sandbox, snap.Generation)
+		WHERE sandbox = $1 AND from_generation <= $2 AND (to_generation IS NULL OR to_generation > $2) ORDER BY place, from_generation, seq`, snap.Sandbox, snap.Generation)
 	if err != nil {
 		return fmt.Errorf("read profile files: %w", err)
 	}
@@ -127,7 +130,8 @@ func (s *Store) IdentityChanges(ctx context.Context, sandbox string, generation 
 	return out, rows.Err()
 }
 
-// Commit makes a change current in one transaction (DLV-120).
+// Commit makes a change current in one transaction (DLV-120). A change other than a compaction may be computed from
+// before compactions that were committed since: they changed no profile and no membership.
 func (s *Store) Commit(ctx context.Context, sandbox string, c lakeward.Change) (int64, error) {
 	var no int64
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
@@ -135,7 +139,11 @@ func (s *Store) Commit(ctx context.Context, sandbox string, c lakeward.Change) (
 		if err != nil {
 			return err
 		}
-		if head != c.Base {
+		moved, err := movedSince(ctx, tx, sandbox, c, head)
+		if err != nil {
+			return err
+		}
+		if moved {
 			return &lakeward.Error{Kind: lakeward.Conflict, Code: "DATA-1002", Msg: "the profile store changed meanwhile; run the command again"}
 		}
 		no = head + 1
@@ -148,13 +156,13 @@ func (s *Store) Commit(ctx context.Context, sandbox string, c lakeward.Change) (
 				return err
 			}
 		}
-		w := &commitWriter{tx: tx, sandbox: sandbox, no: no, chain: sha256.New()}
-		_, _ = io.WriteString(w.chain, before)
+		w := &commitWriter{tx: tx, sandbox: sandbox, no: no}
 		if err := w.write(ctx, c); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO generation (sandbox, no, kind, hash, identities, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-			sandbox, no, c.Kind, hex.EncodeToString(w.chain.Sum(nil)), blob(c.Identities), millis(c.At)); err != nil {
+		links := w.links.String()
+		if _, err := tx.ExecContext(ctx, `INSERT INTO generation (sandbox, no, kind, hash, links, identities, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			sandbox, no, c.Kind, chainHash(before, links), links, blob(c.Identities), millis(c.At)); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO head (sandbox, generation, next_number) VALUES ($1, $2, $3)
@@ -169,13 +177,19 @@ type commitWriter struct {
 	tx      *sql.Tx
 	sandbox string
 	no      int64
-	chain   hash.Hash
+	links   strings.Builder
+}
+
+// chainHash is the hash of a generation, from that of the one before and what it adds.
+func chainHash(before, links string) string {
+	sum := sha256.Sum256([]byte(before + links))
+	return hex.EncodeToString(sum[:])
 }
 
 // link adds a file or bitmap to the chain.
 func (w *commitWriter) link(name string, content []byte) {
 	sum := sha256.Sum256(content)
-	_, _ = fmt.Fprintf(w.chain, "|%s %x", name, sum)
+	_, _ = fmt.Fprintf(&w.links, "|%s %x", name, sum)
 }
 
 func (w *commitWriter) write(ctx context.Context, c lakeward.Change) error {
@@ -183,6 +197,13 @@ func (w *commitWriter) write(ctx context.Context, c lakeward.Change) error {
 		if err := w.batch(ctx, *c.Batch); err != nil {
 			return err
 		}
+	}
+	if err := w.supersede(ctx, c.Replaced); err != nil {
+		return err
+	}
+	place := w.no
+	if c.Place > 0 {
+		place = c.Place
 	}
 	for i, f := range c.Profiles {
 		table, identities, err := pair(f.Table, f.Identities)
@@ -192,8 +213,8 @@ func (w *commitWriter) write(ctx context.Context, c lakeward.Change) error {
 		w.link(f.Table.Path, []byte(f.Table.SHA256))
 		w.link(f.Identities.Path, []byte(f.Identities.SHA256))
 		w.link(f.Table.Path+"#numbers", f.Numbers)
-		if _, err := w.tx.ExecContext(ctx, `INSERT INTO profile_file (sandbox, from_generation, seq, profiles, identities, numbers) VALUES ($1, $2, $3, $4, $5, $6)`,
-			w.sandbox, w.no, i, table, identities, blob(f.Numbers)); err != nil {
+		if _, err := w.tx.ExecContext(ctx, `INSERT INTO profile_file (sandbox, from_generation, seq, place, profiles, identities, numbers) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			w.sandbox, w.no, i, place, table, identities, blob(f.Numbers)); err != nil {
 			return err
 		}
 	}

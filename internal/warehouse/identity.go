@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"hash/maphash"
+	"runtime"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -150,17 +151,18 @@ func (x *IdentityIndex) Find(namespace string, value []byte, record bool) (numbe
 	return other.number, true
 }
 
-// add records the identities of a profile; of several profiles with one identity the first keeps it.
+// add records the identities of a profile; of several profiles with one identity the oldest, which has the
+// smallest number, keeps it: in which file its row stands, and so a compaction, must not decide.
 func (x *IdentityIndex) add(number uint32, ids []identity) {
 	for _, id := range ids {
 		h := x.hash(id.namespace, []byte(id.value))
 		if id.primary {
-			if _, taken := x.primaries[h]; !taken {
+			if first, taken := x.primaries[h]; !taken || number < first {
 				x.primaries[h] = number
 			}
 			continue
 		}
-		if _, taken := x.others[h]; taken {
+		if first, taken := x.others[h]; taken && first.number < number {
 			continue
 		}
 		keyed := slices.ContainsFunc(ids, func(o identity) bool { return o.primary && o.namespace == id.namespace })
@@ -170,6 +172,10 @@ func (x *IdentityIndex) add(number uint32, ids []identity) {
 
 // IdentityIndex builds the index of a snapshot's identities.
 func (w *Warehouse) IdentityIndex(ctx context.Context, s *Snapshot) (*IdentityIndex, error) {
+	if err := s.checkProfiles(); err != nil {
+		return nil, err
+	}
+	defer runtime.KeepAlive(s)
 	x := newIdentityIndex()
 	for i, live := range s.live(s.All()) {
 		if err := ctx.Err(); err != nil {

@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"path"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -35,6 +36,7 @@ type Qualified struct {
 
 // OpenMembership starts reading the lastQualificationTime of an audience's profiles. The caller closes it.
 func (w *Warehouse) OpenMembership(m Membership) (*Qualified, error) {
+	defer runtime.KeepAlive(m.hold)
 	t, err := w.open(m.Table)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"runtime"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -72,6 +73,10 @@ type fileScan struct {
 }
 
 func (sc *scan) open(s *Snapshot, selection *roaring.Bitmap) error {
+	if err := s.checkProfiles(); err != nil {
+		return err
+	}
+	defer runtime.KeepAlive(s) // from here on the open files keep themselves
 	all := roaring.New()
 	for i, live := range s.live(selection) {
 		if live.IsEmpty() {

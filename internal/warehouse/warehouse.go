@@ -19,6 +19,7 @@ import (
 	"path"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -47,6 +48,10 @@ type Snapshot struct {
 	Profiles    []ProfileFile
 	Memberships map[lakeward.AudienceID]Membership
 	Events      []EventFile
+	// ProfilesGone says that this old generation has no profile files any more: only memberships can be read.
+	ProfilesGone bool
+
+	hold *hold
 }
 
 // ProfileFile is a lakeward.ProfileFile with its bitmap decoded.
@@ -54,6 +59,8 @@ type ProfileFile struct {
 	Table      lakeward.DataFile
 	Identities lakeward.DataFile
 	Numbers    *roaring.Bitmap // of the rows
+
+	hold *hold
 }
 
 // Membership is a lakeward.Membership with its bitmaps decoded.
@@ -63,12 +70,16 @@ type Membership struct {
 	Members     *roaring.Bitmap // realized
 	Exited      *roaring.Bitmap
 	EvaluatedAt time.Time
+
+	hold *hold
 }
 
 // Warehouse reads and writes the files below a data directory.
 type Warehouse struct {
 	root    *os.Root
 	catalog Catalog
+	holds   holds
+	sizes   mergeSizes
 
 	mu     sync.Mutex
 	proven map[string]bool // files whose content was compared with their hash
@@ -76,22 +87,22 @@ type Warehouse struct {
 
 // New returns the warehouse of a data directory. The caller closes root after the last use.
 func New(root *os.Root, catalog Catalog) *Warehouse {
-	return &Warehouse{root: root, catalog: catalog, proven: map[string]bool{}}
+	return &Warehouse{root: root, catalog: catalog, holds: holds{all: map[weak.Pointer[hold]]struct{}{}}, sizes: defaultSizes(), proven: map[string]bool{}}
 }
 
-// Snapshot returns the state at a generation, the newest one for 0.
+// Snapshot returns the state at a generation, the newest one for 0. Its files stay while it is in use.
 func (w *Warehouse) Snapshot(ctx context.Context, sandbox string, generation int64) (*Snapshot, error) {
-	c, err := w.catalog.Snapshot(ctx, sandbox, generation)
+	c, held, err := w.holds.take(ctx, w.catalog, sandbox, generation)
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{Sandbox: c.Sandbox, Generation: c.Generation, Hash: c.Hash, NextNumber: c.NextNumber, Memberships: map[lakeward.AudienceID]Membership{}}
+	s := &Snapshot{Sandbox: c.Sandbox, Generation: c.Generation, Hash: c.Hash, NextNumber: c.NextNumber, Memberships: map[lakeward.AudienceID]Membership{}, ProfilesGone: c.ProfilesGone, hold: held}
 	for _, f := range c.Profiles {
 		numbers, err := decodeBitmap(f.Numbers)
 		if err != nil {
 			return nil, sourceError(f.Table, err)
 		}
-		s.Profiles = append(s.Profiles, ProfileFile{Table: f.Table, Identities: f.Identities, Numbers: numbers})
+		s.Profiles = append(s.Profiles, ProfileFile{Table: f.Table, Identities: f.Identities, Numbers: numbers, hold: held})
 	}
 	for _, f := range c.Events {
 		numbers, err := decodeBitmap(f.Numbers)
@@ -109,7 +120,7 @@ func (w *Warehouse) Snapshot(ctx context.Context, sandbox string, generation int
 		if err != nil {
 			return nil, sourceError(m.Table, err)
 		}
-		s.Memberships[m.Audience] = Membership{Audience: m.Audience, Table: m.Table, Members: members, Exited: exited, EvaluatedAt: m.EvaluatedAt}
+		s.Memberships[m.Audience] = Membership{Audience: m.Audience, Table: m.Table, Members: members, Exited: exited, EvaluatedAt: m.EvaluatedAt, hold: held}
 	}
 	return s, nil
 }

@@ -65,10 +65,24 @@ type record struct {
 
 func (h *home) ingest(records []record) {
 	h.t.Helper()
+	b := h.batch()
+	h.write(b, records)
+	if _, err := b.Commit(ctx(), nil); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *home) batch() *warehouse.BatchWriter {
+	h.t.Helper()
 	b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: "d", CreatedAt: time.Now().UTC()}, schema(), schema().Leaves())
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	return b
+}
+
+func (h *home) write(b *warehouse.BatchWriter, records []record) {
+	h.t.Helper()
 	for chunk := range slices.Chunk(records, vector.MaxRows) {
 		c := &vector.Chunk{Len: len(chunk), Columns: make([]vector.Vector, 3)}
 		c.Columns[0].Reset(vector.String)
@@ -86,9 +100,6 @@ func (h *home) ingest(records []record) {
 		if err := b.Write(ctx(), c); err != nil {
 			h.t.Fatal(err)
 		}
-	}
-	if _, err := b.Commit(ctx(), nil); err != nil {
-		h.t.Fatal(err)
 	}
 }
 
