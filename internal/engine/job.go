@@ -32,6 +32,7 @@ type job struct {
 	fields []lakeward.Leaf
 	events []lakeward.Leaf            // fields of events that rules look at
 	xEvent bool                       // a rule looks at events
+	memo   *expr.Memo                 // what the rules have in common
 	others map[string]*roaring.Bitmap // members of audiences that the job does not evaluate
 	chunk  *warehouse.Profiles
 }
@@ -62,8 +63,10 @@ func newJob(audiences []lakeward.Audience, scope pql.Scope, snap *warehouse.Snap
 		}
 	}
 	paths := j.choose(scope)
+	memo := expr.NewMemo()
+	j.memo = memo
 	for _, r := range j.rules {
-		r.filter = expr.NewFilter(r.node, paths, at)
+		r.filter = memo.Filter(r.node, paths, at)
 		r.filter.Members = j.rows
 	}
 	return j, nil
@@ -144,6 +147,7 @@ func (j *job) match(ctx context.Context, w *warehouse.Warehouse, p Progress) err
 			}
 			seen.Columns = append(slices.Clip(chunk.Columns), lists)
 		}
+		j.memo.Begin(&seen)
 		for _, r := range j.rules {
 			r.bits = r.filter.Match(&seen)
 			for i, number := range chunk.Numbers {

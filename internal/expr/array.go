@@ -16,8 +16,11 @@ func (f *Filter) items(n *Node, c *frame) (*vector.Vector, vector.Bits) {
 	}
 	v, keep := f.items(n.Args[0], c)
 	holds := f.bits(n.Args[1], itemsOf(v, c))
-	for i := range keep {
-		holds[i] &= keep[i]
+	if keep != nil {
+		holds = slices.Clone(holds)
+		for i := range keep {
+			holds[i] &= keep[i]
+		}
 	}
 	return v, holds
 }
@@ -38,7 +41,9 @@ func (f *Filter) arrayCondition(n *Node, c *frame, out vector.Bits) {
 	case Exists:
 		v, keep := f.items(n.Args[0], c)
 		for i := range c.rows {
-			each(v, keep, i, func(int) bool { out.Set(i); return false })
+			if from, to := v.Items(i); to > from && (keep == nil || keep.Ones(from, to) > 0) {
+				out.Set(i)
+			}
 		}
 	case All:
 		v, keep := f.items(n.Args[0], c)
@@ -238,9 +243,12 @@ func (f *Filter) count(n *Node, c *frame) *vector.Vector {
 	out := &vector.Vector{}
 	out.Reset(vector.Int)
 	for i := range c.rows {
-		count := 0
-		each(v, keep, i, func(int) bool { count++; return true })
-		out.AppendInt(int64(count))
+		from, to := v.Items(i)
+		if keep == nil {
+			out.AppendInt(int64(to - from))
+		} else {
+			out.AppendInt(int64(keep.Ones(from, to)))
+		}
 	}
 	return out
 }

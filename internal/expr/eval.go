@@ -17,6 +17,7 @@ type Filter struct {
 	columns map[string]int
 	dicts   map[*Node]dictAnswers
 	now     int64 // of the evaluation, in milliseconds
+	memo    *Memo // nil: nothing is shared
 	// Members tells the rows of the chunk whose profile is in an audience; needed by rules with inSegment.
 	Members func(audience string) vector.Bits
 }
@@ -39,10 +40,23 @@ func NewFilter(root *Node, columns []string, now time.Time) *Filter {
 
 // Match returns the rows of the chunk for which the condition holds.
 func (f *Filter) Match(c *vector.Chunk) vector.Bits {
-	return f.bits(f.root, &frame{rows: c.Len, columns: c.Columns})
+	return f.bits(f.root, f.memo.top(c))
 }
 
+// bits are the rows for which a condition holds. The caller must not change them.
 func (f *Filter) bits(n *Node, c *frame) vector.Bits {
+	if f.memo.shares(n) {
+		if b, ok := c.bits[n]; ok {
+			return b
+		}
+		b := f.evalBits(n, c)
+		c.keepBits(n, b)
+		return b
+	}
+	return f.evalBits(n, c)
+}
+
+func (f *Filter) evalBits(n *Node, c *frame) vector.Bits {
 	out := vector.NewBits(c.rows)
 	switch n.Op {
 	case And, Or:
@@ -97,7 +111,6 @@ func (f *Filter) bits(n *Node, c *frame) vector.Bits {
 // single evaluates a condition over one value, once per dictionary entry where there is a dictionary.
 func (f *Filter) single(n *Node, c *frame, out vector.Bits) {
 	v := f.value(n.Args[0], c)
-	test := func(i int) bool { return n.holds(v, i) }
 	if v.Dict != nil {
 		a := f.dicts[n]
 		if a.dict != v.Dict {
@@ -109,12 +122,25 @@ func (f *Filter) single(n *Node, c *frame, out vector.Bits) {
 			}
 			f.dicts[n] = a
 		}
-		test = func(i int) bool { return a.bits.Get(int(v.Codes[i])) }
+		for i, code := range v.Codes {
+			if a.bits.Get(int(code)) {
+				out.Set(i)
+			}
+		}
+		dropNulls(v, out)
+		return
 	}
 	for i := range c.rows {
-		if !v.IsNull(i) && test(i) {
+		if !v.IsNull(i) && n.holds(v, i) {
 			out.Set(i)
 		}
+	}
+}
+
+// dropNulls clears the bits of values that are absent.
+func dropNulls(v *vector.Vector, out vector.Bits) {
+	for i := range min(len(v.Valid), len(out)) {
+		out[i] &= v.Valid[i]
 	}
 }
 
@@ -215,6 +241,9 @@ func (f *Filter) compare(n *Node, c *frame, out vector.Bits) {
 		f.single(n, c, out)
 		return
 	}
+	if n.Args[1].Op == Literal && compareLiteral(n.Cmp, f.value(n.Args[0], c), n.Args[1], out) {
+		return
+	}
 	a, b := f.value(n.Args[0], c), f.value(n.Args[1], c)
 	for i := range c.rows {
 		if a.IsNull(i) || b.IsNull(i) {
@@ -287,8 +316,21 @@ func ordered(op Cmp, c int) bool {
 	return c >= 0
 }
 
-// value evaluates an expression that is not a compound condition.
+// value is the column of an expression. The caller must not change it.
 func (f *Filter) value(n *Node, c *frame) *vector.Vector {
+	if f.memo.shares(n) {
+		if v, ok := c.values[n]; ok {
+			return v
+		}
+		v := f.evalValue(n, c)
+		c.keepValue(n, v)
+		return v
+	}
+	return f.evalValue(n, c)
+}
+
+// evalValue evaluates an expression that is not a compound condition.
+func (f *Filter) evalValue(n *Node, c *frame) *vector.Vector {
 	switch n.Op {
 	case Field:
 		return f.field(n, c)

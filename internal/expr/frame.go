@@ -11,10 +11,32 @@ type frame struct {
 	item    *vector.Vector
 	up      *frame
 	parent  []int32 // row of the frame above, for each item
+
+	// What expressions that stand several times gave here, and the frames of arrays.
+	bits   map[*Node]vector.Bits
+	values map[*Node]*vector.Vector
+	inside map[*vector.Vector]*frame
+}
+
+func (c *frame) keepBits(n *Node, b vector.Bits) {
+	if c.bits == nil {
+		c.bits = map[*Node]vector.Bits{}
+	}
+	c.bits[n] = b
+}
+
+func (c *frame) keepValue(n *Node, v *vector.Vector) {
+	if c.values == nil {
+		c.values = map[*Node]*vector.Vector{}
+	}
+	c.values[n] = v
 }
 
 // itemsOf is the frame of the items of an array, one list for each row of c.
 func itemsOf(list *vector.Vector, c *frame) *frame {
+	if in := c.inside[list]; in != nil {
+		return in
+	}
 	items := &list.Fields[len(list.Fields)-1]
 	in := &frame{rows: items.Len, item: plainNumbers(items), up: c, parent: make([]int32, items.Len)}
 	for i := range list.Len {
@@ -23,6 +45,10 @@ func itemsOf(list *vector.Vector, c *frame) *frame {
 			in.parent[k] = int32(i)
 		}
 	}
+	if c.inside == nil {
+		c.inside = map[*vector.Vector]*frame{}
+	}
+	c.inside[list] = in
 	return in
 }
 

@@ -27,15 +27,19 @@ func scope() pql.Scope {
 
 // filter evaluates at the time of the acceptance cases, with the members of A1 and A2.
 func filter(n *expr.Node, paths []string) *expr.Filter {
-	f := expr.NewFilter(n, paths, time.Date(2025, 11, 26, 12, 0, 0, 0, time.UTC))
-	f.Members = func(audience string) vector.Bits {
-		b := vector.NewBits(5)
-		for _, i := range map[string][]int{"A1": {0, 2}, "A2": {0, 3}}[audience] {
-			b.Set(i)
-		}
-		return b
-	}
+	f := expr.NewFilter(n, paths, caseTime())
+	f.Members = caseAudiences
 	return f
+}
+
+func caseTime() time.Time { return time.Date(2025, 11, 26, 12, 0, 0, 0, time.UTC) }
+
+func caseAudiences(audience string) vector.Bits {
+	b := vector.NewBits(5)
+	for _, i := range map[string][]int{"A1": {0, 2}, "A2": {0, 3}}[audience] {
+		b.Set(i)
+	}
+	return b
 }
 
 // people are P1 to P5 of the acceptance cases, as far as their fields are scalars.

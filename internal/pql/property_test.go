@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/expr"
 	"github.com/lakeward/lakeward/internal/pql"
 	"github.com/lakeward/lakeward/internal/vector"
 )
@@ -173,7 +174,8 @@ func drawJSON(t *rapid.T, f lakeward.Field) any {
 	return float64(rapid.SampledFrom([]int64{0, 1, -2, 9, 34, 1 << 53}).Draw(t, "int"))
 }
 
-// A rule over a chunk decides every row as it does for the row alone, whatever it is made of.
+// A rule over a chunk decides every row as it does for the row alone, and as it does beside other rules with which it
+// shares parts, whatever it is made of.
 func TestChunksAgreeWithRows(t *testing.T) {
 	xEvent := list("xEvent", object(eventFields()...))
 	fields := append(caseFields(), xEvent)
@@ -188,6 +190,8 @@ func TestChunksAgreeWithRows(t *testing.T) {
 				appendJSON(&c.Columns[i], f, drawJSON(t, f))
 			}
 		}
+		memo := expr.NewMemo()
+		memo.Begin(c)
 		for range 5 {
 			w := &writer{t: t, left: rapid.IntRange(3, 25).Draw(t, "size")}
 			rule := w.condition("")
@@ -198,16 +202,18 @@ func TestChunksAgreeWithRows(t *testing.T) {
 				}
 				t.Fatalf("%s: %v", rule, err)
 			}
-			f := filter(n, paths)
+			f := memo.Filter(n, paths, caseTime())
+			f.Members = caseAudiences
 			b := f.Match(c)
+			again := filter(n, paths).Match(c)
 			rules++
 			for i := range c.Len {
 				row := f.MatchRow(c, i)
 				if row {
 					held++
 				}
-				if row != b.Get(i) {
-					t.Fatalf("%s: row %d is %v in the chunk and %v alone", rule, i, b.Get(i), row)
+				if row != b.Get(i) || row != again.Get(i) {
+					t.Fatalf("%s: row %d is %v beside other rules, %v in the chunk and %v alone", rule, i, b.Get(i), again.Get(i), row)
 				}
 			}
 		}

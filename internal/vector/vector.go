@@ -90,6 +90,23 @@ func (b Bits) Count() int {
 	return n
 }
 
+// Ones is the number of set bits from a bit to before another one.
+func (b Bits) Ones(from, to int) int {
+	if from >= to {
+		return 0
+	}
+	first, last := from>>6, (to-1)>>6
+	head, tail := ^uint64(0)<<(from&63), ^uint64(0)>>(63-(to-1)&63)
+	if first == last {
+		return bits.OnesCount64(b[first] & head & tail)
+	}
+	n := bits.OnesCount64(b[first]&head) + bits.OnesCount64(b[last]&tail)
+	for _, w := range b[first+1 : last] {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
 // Dictionary holds the distinct values of a string column: entry k is Bytes[Offsets[k]:Offsets[k+1]].
 // It is never changed once made, so its address identifies its content.
 type Dictionary struct {
