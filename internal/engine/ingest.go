@@ -66,6 +66,7 @@ func (e *Engine) UploadDataset(ctx context.Context, up Upload, file io.Reader) (
 		w.Discard()
 		return batch, err
 	}
+	e.nudge() // audiences may be evaluated after it
 	e.log.InfoContext(ctx, "batch ingested", "dataset_id", d.ID, "batch_id", batch.ID, "rows", batch.Rows, "generation", batch.Generation)
 	return batch, nil
 }

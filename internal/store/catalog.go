@@ -145,6 +145,11 @@ func (s *Store) Commit(ctx context.Context, sandbox string, c lakeward.Change) (
 				return err
 			}
 		}
+		if c.Task != nil {
+			if err := endEvaluation(ctx, tx, *c.Task, no); err != nil {
+				return err
+			}
+		}
 		w := &commitWriter{tx: tx, sandbox: sandbox, no: no, chain: sha256.New()}
 		_, _ = io.WriteString(w.chain, before)
 		if err := w.write(ctx, c); err != nil {
