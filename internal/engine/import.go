@@ -235,6 +235,9 @@ func (e *Engine) expire(ctx context.Context, sandbox string, at time.Time) error
 		for n := 1; n < expireTries && lakeward.CodeOf(err) == "DATA-1002"; n++ {
 			err = e.expireIn(ctx, a.Sandbox, at)
 		}
+		if lakeward.CodeOf(err) == "DATA-1002" { // whoever needs it to be empty waits
+			err = &lakeward.Error{Kind: lakeward.Unavailable, Code: "DATA-1002", Msg: "an audience has expired and the profile store keeps changing; it is tried again"}
+		}
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

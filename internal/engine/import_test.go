@@ -264,6 +264,21 @@ func TestUploadedAudienceExpires(t *testing.T) {
 	})
 }
 
+// CSV-UP-05: an evaluation sees nobody in an expired audience, although nothing has looked at it since.
+func TestRuleOverAnExpiredAudience(t *testing.T) {
+	inBubble(t, at(12), func(t *testing.T, w *world) {
+		w.people("1,a@x.org,,Ann,30")
+		list := w.list("list", 1, "a@x.org")
+		w.rule("listed", `inSegment("`+string(list.ID)+`")`)
+		for _, want := range []int64{1, 0} {
+			if a := must[[]lakeward.Audience](t)(w.Evaluate(t.Context(), sandbox, nil, nil)); a[0].Members != want {
+				t.Errorf("%d members, want %d", a[0].Members, want)
+			}
+			time.Sleep(24 * time.Hour)
+		}
+	})
+}
+
 // CSV-UP-05: a refresh takes the latest upload once more and adds the days of it.
 func TestUploadedAudienceIsRefreshed(t *testing.T) {
 	inBubble(t, at(12), func(t *testing.T, w *world) {

@@ -15,3 +15,9 @@ func Newer(ctx context.Context, path string) error {
 	_, err = db.ExecContext(ctx, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)`)
 	return errors.Join(err, db.Close())
 }
+
+// Pinned returns the generation that a run keeps from being removed, 0 if none.
+func Pinned(ctx context.Context, s *Store, run string) (generation int64, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT coalesce(max(generation), 0) FROM pin WHERE run = $1`, run).Scan(&generation)
+	return generation, err
+}

@@ -128,6 +128,9 @@ const evaluating = `EXISTS (SELECT 1 FROM task k WHERE k.id = r.task AND k.state
 // are sequential: one is claimed only when all earlier ones are closed (DLV-81). One that waits for an evaluation is
 // claimed when that has ended, in whatever way.
 func (s *Store) ClaimRun(ctx context.Context, now time.Time, flow lakeward.DataflowID) (*lakeward.Run, error) {
+	if some, err := s.queued(ctx, "run", string(lakeward.Queued)); err != nil || !some {
+		return nil, err
+	}
 	var claimed *lakeward.Run
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		row := tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM run r WHERE state = 'queued' AND ($2 = '' OR flow = $2) AND (not_before IS NULL OR not_before <= $1) AND NOT `+evaluating+`
@@ -157,6 +160,13 @@ func (s *Store) ClaimRun(ctx context.Context, now time.Time, flow lakeward.Dataf
 		return nil, err
 	}
 	return claimed, nil
+}
+
+// queued reports whether a table has a row in a state. It is asked before a claim: mostly there is none, and writers
+// wait for each other.
+func (s *Store) queued(ctx context.Context, table, state string) (some bool, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+table+` WHERE state = $1)`, state).Scan(&some)
+	return some, err
 }
 
 // errSuperseded says that another attempt owns the run; its worker stops at once (DLV-31).

@@ -73,6 +73,9 @@ func (s *Store) QueueTask(ctx context.Context, t lakeward.Task) error {
 // ClaimTask hands the next due task to a worker, nil if there is none; id "" means any. Of a kind, a sandbox
 // has one at a time.
 func (s *Store) ClaimTask(ctx context.Context, now time.Time, id lakeward.TaskID) (*lakeward.Task, error) {
+	if some, err := s.queued(ctx, "task", string(lakeward.TaskQueued)); err != nil || !some {
+		return nil, err
+	}
 	var claimed *lakeward.Task
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		row := tx.QueryRowContext(ctx, `SELECT `+taskColumns+` FROM task t WHERE state = 'QUEUED' AND ($2 = '' OR id = $2) AND (not_before IS NULL OR not_before <= $1)

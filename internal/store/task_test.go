@@ -236,6 +236,9 @@ func TestEvaluationOfASlotIsJoined(t *testing.T) {
 		if r, err := s.Run(t.Context(), "prod", item); err != nil || r.ToGeneration != want {
 			t.Errorf("run of %s: generation %d, want %d, %v", item, r.ToGeneration, want, err)
 		}
+		if kept, err := store.Pinned(t.Context(), s, item); err != nil || kept != want {
+			t.Errorf("run of %s keeps generation %d, want %d, %v", item, kept, want, err)
+		}
 	}
 	if r, err := s.ClaimRun(t.Context(), at, "f-a"); err != nil || r == nil || r.Cause != nil {
 		t.Errorf("claimed %+v, %v", r, err)
