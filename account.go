@@ -385,6 +385,11 @@ func checkName(errs *fieldErrors, name string) {
 	}
 }
 
+// plainName reports whether a word is UTF-8 of at most so many characters, without control characters.
+func plainName(s string, most int) bool {
+	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= most && strings.IndexFunc(s, unicode.IsControl) < 0
+}
+
 // checkText accepts a free text without the shapes of known secrets (S13).
 func checkText(errs *fieldErrors, pointer, text string) {
 	if len(text) > maxText {

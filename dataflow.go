@@ -17,6 +17,7 @@ type Dataflow struct {
 	Description   string         `json:"description,omitempty"`
 	DestinationID DestinationID  `json:"destinationId"`
 	Enabled       bool           `json:"enabled"`
+	EvaluateFirst bool           `json:"evaluateFirst"` // audiences are evaluated before each scheduled export
 	Items         []DataflowItem `json:"audiences"`
 	Mapping       []Mapping      `json:"mapping"`
 	Base          string         `json:"base"` // folder of <sys>, fixed at creation (DLV-16)
@@ -32,6 +33,9 @@ type DataflowItem struct {
 }
 
 const maxAudiences = 1000
+
+// MaxUploaded is how many uploaded audiences a dataflow may have (AUD-03).
+const MaxUploaded = 10
 
 // Validate checks what can be checked without looking at other things. now is for schedules (SCH-17).
 func (d *Dataflow) Validate(now time.Time) error {

@@ -9,11 +9,13 @@
 // execution for one audience and one slot (one due time); an attempt is one try
 // of it. An Audience is a named set of profiles, a Dataset a named set of
 // records, a Batch one upload into it. A Generation is a numbered state of the
-// profile store; a run pins one.
+// profile store; a run pins one. A Task is what the service does for itself beside
+// the runs: an Evaluation decides the members of audiences.
 //
 // # The way of an export
 //
 //	schedule.go      a slot falls due          internal/engine/schedule.go
+//	evaluation.go    its audience is evaluated internal/engine/evaluate.go
 //	run.go           the run table is the queue internal/store/run.go
 //	audience.go      members as a bitmap       internal/warehouse/membership.go
 //	mapping.go       columns and exclusions    internal/engine/select.go, project.go

@@ -51,6 +51,7 @@ type Change struct {
 	NextNumber  uint32
 	Batch       *Batch
 	Audience    *Audience // stored, or replaced, with its membership
+	Task        *Task     // an evaluation that the change ends, at its EndedAt
 	Profiles    []ProfileFile
 	Memberships []Membership
 	Events      []EventFile

@@ -92,6 +92,9 @@ type Cause struct {
 	RequestID string `json:"requestId,omitempty"`
 }
 
+// CauseEvaluating is why a queued run waits: its audience is evaluated first.
+const CauseEvaluating = "evaluating"
+
 // The cause codes of runs (MON-16, DLV-34).
 const (
 	FailAuth      = "DEST-FAIL-AUTH"
@@ -187,6 +190,7 @@ type Run struct {
 	ScheduledAt    time.Time  `json:"scheduledAt"`
 	GeneratedAt    *time.Time `json:"generatedAt,omitempty"`
 	NotBefore      *time.Time `json:"notBefore,omitempty"`
+	Task           TaskID     `json:"evaluation,omitempty"` // that the run waits for, "" for none
 	CreatedAt      time.Time  `json:"createdAt"`
 	StartedAt      *time.Time `json:"startedAt,omitempty"`
 	EndedAt        *time.Time `json:"endedAt,omitempty"`

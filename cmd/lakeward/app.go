@@ -134,7 +134,10 @@ func (d *directory) load(ctx context.Context, a *app, opt openOptions) error {
 	}
 	d.engine = engine.New(engine.Config{Store: d.store, Warehouse: w, Endpoints: endpoints, Network: network,
 		Version: version, Log: opt.log, Retry: opt.retry, RetryWindow: opt.window})
-	return nil
+	if opt.asIs {
+		return nil
+	}
+	return d.engine.RecoverTasks(ctx) // what a killed process was at keeps nobody waiting
 }
 
 // addLake adds the hosts of the local lake, whose port may change at each start.

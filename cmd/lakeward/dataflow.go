@@ -24,11 +24,12 @@ type dataflowFlags struct {
 	mandatory, keys             []string
 	schedule                    lakeward.Schedule
 	frequency                   string
+	noEvaluate                  bool
 }
 
 func dataflowCreate(a *app) *cobra.Command {
 	var f dataflowFlags
-	var flow lakeward.Dataflow
+	flow := lakeward.Dataflow{EvaluateFirst: true}
 	c := &cobra.Command{Use: "create NAME --destination DESTINATION --audience AUDIENCE --map FIELD[=HEADER]", Short: "Activate audiences to a destination", Args: exactly("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.file != "" {
@@ -51,8 +52,16 @@ func dataflowCreate(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				a.warn(created.Warnings())
-				return a.print(created, func() table { return dataflowTable(c.Context(), d, created) })
+				warnings, err := d.engine.Warnings(c.Context(), created)
+				if err != nil {
+					return err
+				}
+				a.warn(warnings)
+				shown := struct {
+					lakeward.Dataflow
+					Warnings []string `json:"warnings"`
+				}{created, warnings}
+				return a.print(shown, func() table { return dataflowTable(c.Context(), d, created) })
 			})
 		}}
 	f.register(c)
@@ -69,6 +78,7 @@ func (f *dataflowFlags) register(c *cobra.Command) {
 	fl.StringArrayVar(&f.mandatory, "mandatory", nil, "a mapped field without which a profile is left out; repeatable")
 	fl.StringArrayVar(&f.keys, "key", nil, "a mapped field that is (part of) the deduplication key; at most two")
 	fl.StringVar(&f.fileName, "file-name", lakeward.DefaultFileName, "template of the file names")
+	fl.BoolVar(&f.noEvaluate, "no-evaluate", false, "export what the last evaluation gave, instead of evaluating the audiences before each scheduled export")
 	fl.StringVar(&f.frequency, "frequency", string(lakeward.Daily), "ONCE or DAILY")
 	fl.StringVar(&f.schedule.StartDate, "start-date", "", "first day, YYYY-MM-DD in UTC (default: tomorrow)")
 	fl.StringVar(&f.schedule.EndDate, "end-date", "", "day after the last one, YYYY-MM-DD (default: none)")
@@ -77,6 +87,9 @@ func (f *dataflowFlags) register(c *cobra.Command) {
 
 // apply adds what the flags say to the dataflow.
 func (f *dataflowFlags) apply(flow *lakeward.Dataflow) error {
+	if f.noEvaluate {
+		flow.EvaluateFirst = false
+	}
 	f.schedule.Mode, f.schedule.Frequency = lakeward.FullExport, lakeward.Frequency(f.frequency)
 	if f.schedule.StartDate == "" {
 		f.schedule.StartDate = lakeward.DefaultSchedule(time.Now()).StartDate
@@ -141,7 +154,7 @@ func dataflowShow(a *app) *cobra.Command {
 }
 
 func dataflowTable(ctx context.Context, d *directory, f lakeward.Dataflow) table {
-	t := pairs("Dataflow", f.Name, "Id", string(f.ID), "Destination", string(f.DestinationID), "Enabled", strconv.FormatBool(f.Enabled))
+	t := pairs("Dataflow", f.Name, "Id", string(f.ID), "Destination", string(f.DestinationID), "Enabled", strconv.FormatBool(f.Enabled), "Evaluates first", strconv.FormatBool(f.EvaluateFirst))
 	t = append(t, []string{}, []string{"AUDIENCE", "EXPORT", "FREQUENCY", "START", "END", "NEXT", "FILE NAME"})
 	for _, it := range f.Items {
 		next := "-"

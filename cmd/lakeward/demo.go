@@ -352,7 +352,7 @@ func (d *demo) makeDataflow(ctx context.Context, dir *directory) error {
 		f.audiences = append(f.audiences, a.Name)
 	}
 	f.audiences = append(f.audiences, demoImport)
-	flow := lakeward.Dataflow{Name: demoDataflow, Sandbox: lakeward.DefaultSandbox}
+	flow := lakeward.Dataflow{Name: demoDataflow, Sandbox: lakeward.DefaultSandbox, EvaluateFirst: true}
 	if err := f.apply(&flow); err != nil {
 		return err
 	}

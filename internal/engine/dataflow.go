@@ -19,10 +19,21 @@ func (e *Engine) CheckDataflow(ctx context.Context, d *lakeward.Dataflow) error 
 	if err != nil {
 		return err
 	}
+	uploaded := 0
 	for _, it := range d.Items {
-		if _, err := e.store.Audience(ctx, d.Sandbox, string(it.AudienceID)); err != nil {
+		a, err := e.store.Audience(ctx, d.Sandbox, string(it.AudienceID))
+		if err != nil {
 			return err
 		}
+		if err := a.Activatable(now()); err != nil {
+			return err
+		}
+		if a.Origin == lakeward.UploadOrigin {
+			uploaded++
+		}
+	}
+	if uploaded > lakeward.MaxUploaded {
+		return &lakeward.Error{Kind: lakeward.Invalid, Code: "FLOW-1003", Msg: fmt.Sprintf("a dataflow has at most %d uploaded audiences, not %d; make another dataflow for the rest", lakeward.MaxUploaded, uploaded)}
 	}
 	if _, err := e.columns(ctx, d.Sandbox, d.Mapping); err != nil {
 		return err
@@ -65,6 +76,23 @@ func (e *Engine) CreateDataflow(ctx context.Context, d lakeward.Dataflow, destin
 	}
 	defer e.nudge()
 	return d, e.store.CreateDataflow(ctx, d, at)
+}
+
+// Warnings lists what is allowed in a dataflow but will surprise somebody, as things are now.
+func (e *Engine) Warnings(ctx context.Context, d lakeward.Dataflow) ([]string, error) {
+	s, err := e.store.EvaluationSchedule(ctx, d.Sandbox)
+	if err != nil {
+		return nil, err
+	}
+	out := append([]string{}, d.Warnings()...)
+	for _, it := range d.Items {
+		a, err := e.store.Audience(ctx, d.Sandbox, string(it.AudienceID))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s.Warnings(d, it, a)...)
+	}
+	return out, nil
 }
 
 // RunDataflow queues a full export of audiences of a dataflow by hand, now; none means all of them. It

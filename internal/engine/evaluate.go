@@ -2,51 +2,59 @@ package engine
 
 import (
 	"context"
-	"io"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/lakeward/lakeward"
-	"github.com/lakeward/lakeward/internal/decode"
+	"github.com/lakeward/lakeward/internal/warehouse"
 )
 
 // Evaluate computes the members of rule audiences in one pass over the columns that their rules use,
-// and commits them as one generation. refs are names or ids; none means all rule audiences. An audience that
-// another one asks for by inSegment is evaluated with it, at the same time (S11).
+// and commits them as one generation. refs are names or ids; none means all published ones. An audience that
+// another one asks for by inSegment is evaluated with it, at the same time (S11). It waits for another evaluation
+// of the sandbox; what was done stands in the history of tasks.
 func (e *Engine) Evaluate(ctx context.Context, sandbox string, refs []string, p Progress) ([]lakeward.Audience, error) {
 	audiences, err := e.ruleAudiences(ctx, sandbox, refs)
 	if err != nil || len(audiences) == 0 {
 		return audiences, err
 	}
-	at := now()
-	j, err := e.runJob(ctx, sandbox, audiences, at, p)
-	if err != nil {
+	work := lakeward.Evaluation{Trigger: lakeward.ByHand, All: len(refs) == 0}
+	for _, a := range audiences {
+		if !work.All {
+			work.Audiences = append(work.Audiences, a.ID)
+		}
+	}
+	t := lakeward.NewEvaluation(sandbox, lakeward.ManualSlot(lakeward.NewNonce()), work, now())
+	if err := e.store.QueueTask(ctx, t); err != nil {
 		return nil, err
 	}
-	members := map[lakeward.AudienceID]*roaring.Bitmap{}
-	for _, r := range j.rules {
-		members[r.audience.ID] = r.members
-	}
-	if _, err := e.warehouse.SaveMemberships(ctx, j.snap, members, at); err != nil {
+	if t, err = e.await(ctx, t, p); err != nil {
 		return nil, err
 	}
-	e.dataGrew()
 	for i := range audiences {
 		if audiences[i], err = e.store.Audience(ctx, sandbox, string(audiences[i].ID)); err != nil {
 			return nil, err
 		}
-		id := audiences[i].ID
-		audiences[i].Breakdown = breakdown(j.snap.Memberships[id].Members, members[id])
+		for _, c := range t.Evaluation.Counts {
+			if c.AudienceID == audiences[i].ID {
+				audiences[i].Breakdown = &lakeward.Breakdown{Realized: c.Realized, Existing: c.Qualified - c.Realized, Exiting: c.Exited}
+			}
+		}
 	}
 	return audiences, nil
 }
 
+// ruleAudiences are the audiences that refs name, which must have rules and be published; without refs all that are so.
 func (e *Engine) ruleAudiences(ctx context.Context, sandbox string, refs []string) ([]lakeward.Audience, error) {
 	var out []lakeward.Audience
 	if len(refs) == 0 {
 		list, err := e.store.Audiences(ctx, sandbox)
 		for _, a := range list {
-			if a.Origin == lakeward.RuleOrigin {
+			if evaluable(a) {
 				out = append(out, a)
 			}
 		}
@@ -60,105 +68,130 @@ func (e *Engine) ruleAudiences(ctx context.Context, sandbox string, refs []strin
 		if a.Origin != lakeward.RuleOrigin {
 			return nil, uploadedHasNoRule(a)
 		}
+		if err := a.Activatable(now()); err != nil {
+			return nil, err
+		}
 		out = append(out, a)
 	}
 	return out, nil
 }
 
-// Import is a CSV file that becomes an audience (CSV-UP-01).
-type Import struct {
-	Audience lakeward.Audience // name, description, namespace
-	Identity string            // the column of the primary identity
-	Name     string            // of the file, a label
+// evaluable reports whether evaluations decide the members of an audience.
+func evaluable(a lakeward.Audience) bool {
+	return a.Origin == lakeward.RuleOrigin && a.State == lakeward.Published
 }
 
-// ImportAudience makes an audience of the profiles whose identities a CSV file lists; an identity that
-// no profile has makes one (CSV-UP-07). An imported audience of that name gets the new members instead
-// of the old ones. The other columns of the file are checked and not kept.
-func (e *Engine) ImportAudience(ctx context.Context, im Import, file io.Reader) (lakeward.Audience, error) {
-	a := im.Audience
-	a.ID, a.CreatedAt, a.Origin = lakeward.AudienceID(lakeward.NewID()), now(), lakeward.UploadOrigin
-	if err := a.Validate(); err != nil {
-		return a, err
+// evaluate does the work of an evaluation task; the commit of its generation ends it.
+func (e *Engine) evaluate(ctx context.Context, t *lakeward.Task, p Progress) error {
+	at := now()
+	if err := e.expire(ctx, t.Sandbox, at); err != nil { // rules may ask for uploaded audiences
+		return err
 	}
-	if err := e.sameAudience(ctx, &a); err != nil {
-		return a, err
-	}
-	namespaces, err := e.store.Namespaces(ctx, a.Sandbox)
-	if err != nil {
-		return a, err
-	}
-	if err := lakeward.CheckNamespace(namespaces, a.Namespace); err != nil {
-		return a, err
-	}
-	rows, err := decode.OpenCSV(&importLimit{r: file})
-	if err != nil {
-		return a, err
-	}
-	if err := lakeward.CheckImportHeader(rows.Header(), im.Identity); err != nil {
-		return a, err
-	}
-	schema := importSchema(a, rows.Header(), im.Identity)
-	if err := rows.Bind(schema.Leaves(), nil); err != nil {
-		return a, err
-	}
-	union, err := e.store.Union(ctx, a.Sandbox)
-	if err != nil {
-		return a, err
-	}
-	batch := lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: lakeward.DatasetID(a.ID), Source: im.Name, CreatedAt: now()}
-	w, err := e.warehouse.NewBatch(ctx, a.Sandbox, batch, schema, union)
-	if err != nil {
-		return a, err
-	}
-	if _, err = ingest(ctx, rows, w, &a, 0, nil); err != nil {
-		w.Discard()
-		return a, err
-	}
-	e.dataGrew()
-	return e.store.Audience(ctx, a.Sandbox, string(a.ID))
-}
-
-// sameAudience takes over the id of an imported audience of the same name; a rule audience of that name is refused.
-func (e *Engine) sameAudience(ctx context.Context, a *lakeward.Audience) error {
-	old, err := e.store.Audience(ctx, a.Sandbox, a.Name)
-	if lakeward.KindOf(err) == lakeward.NotFound {
-		return nil
-	}
+	audiences, err := e.ruleAudiences(ctx, t.Sandbox, nil)
 	if err != nil {
 		return err
 	}
-	if old.Origin != lakeward.UploadOrigin {
-		return &lakeward.Error{Kind: lakeward.Conflict, Code: "NAME-1020", Msg: "an audience by rule is named " + lakeward.Quote(a.Name) + " already; choose another name"}
+	audiences = slices.DeleteFunc(audiences, func(a lakeward.Audience) bool { return !t.Evaluation.Covers(a.ID) })
+	if len(audiences) == 0 { // all gone since it was queued
+		return e.store.AdvanceTask(ctx, t, func(t *lakeward.Task) { t.State, t.EndedAt = lakeward.TaskSucceeded, &at })
 	}
-	a.ID, a.CreatedAt = old.ID, old.CreatedAt
-	return nil
-}
-
-// importSchema is the ad-hoc schema of an import: an event-like record that only identifies (CSV-UP-06).
-// Its columns are payload, bound to the audience, and never reach the profile (CSV-UP-03).
-func importSchema(a lakeward.Audience, header []string, identity string) lakeward.Schema {
-	s := lakeward.Schema{ID: lakeward.SchemaID(a.ID), Sandbox: a.Sandbox, Name: a.Name, Class: lakeward.EventClass, Profile: true, CreatedAt: a.CreatedAt}
-	for _, h := range header {
-		f := lakeward.Field{Name: h, Type: lakeward.TypeString}
-		if h == identity {
-			f.Identity = &lakeward.FieldIdentity{Namespace: a.Namespace, Primary: true}
+	j, err := e.runJob(ctx, t.Sandbox, audiences, at, p)
+	if err != nil {
+		return e.nameRule(ctx, t.Sandbox, audiences, err)
+	}
+	members := map[lakeward.AudienceID]*roaring.Bitmap{}
+	done, ended := *t.Evaluation, *t
+	done.Profiles = int64(j.snap.All().GetCardinality())
+	for _, r := range j.rules {
+		id := r.audience.ID
+		if !evaluable(r.audience) {
+			continue // only asked for
 		}
-		s.Fields = append(s.Fields, f)
+		members[id] = r.members
+		b := breakdown(j.snap.Memberships[id].Members, r.members)
+		done.Counts = append(done.Counts, lakeward.EvaluationCount{AudienceID: id, Name: r.audience.Name, Qualified: b.Realized + b.Existing, Realized: b.Realized, Exited: b.Exiting})
 	}
-	return s
+	end := now()
+	ended.Evaluation, ended.EndedAt = &done, &end
+	_, err = e.warehouse.SaveEvaluation(ctx, j.snap, members, at, &ended)
+	e.dataGrew()
+	return err
 }
 
-// importLimit fails past the size that an import may have (CSV-UP-02).
-type importLimit struct {
-	r    io.Reader
-	done int64
+// nameRule adds to the error of a job whose rule cannot be evaluated any more, such as after a change of a schema.
+func (e *Engine) nameRule(ctx context.Context, sandbox string, audiences []lakeward.Audience, err error) error {
+	wrong, ok := errors.AsType[*lakeward.Error](err)
+	if !ok || wrong.Kind != lakeward.Invalid || len(audiences) == 1 {
+		return err
+	}
+	scope, serr := e.scope(ctx, sandbox)
+	if serr != nil {
+		return err
+	}
+	for _, a := range audiences {
+		if _, jerr := newJob([]lakeward.Audience{a}, scope, &warehouse.Snapshot{}, time.Time{}); jerr != nil {
+			named := *wrong
+			named.Msg = fmt.Sprintf("the rule of the audience %s: %s", lakeward.Quote(a.Name), wrong.Msg)
+			return &named
+		}
+	}
+	return err
 }
 
-func (l *importLimit) Read(p []byte) (int, error) {
-	n, err := l.r.Read(p)
-	if l.done += int64(n); l.done >= lakeward.MaxImportBytes {
-		return n, &lakeward.Error{Kind: lakeward.Invalid, Code: "UPL-1010", Msg: "the file has 1 GB or more; split it, or upload it as a dataset"}
+// EvaluationSchedule returns when a sandbox evaluates its audiences by itself.
+func (e *Engine) EvaluationSchedule(ctx context.Context, sandbox string) (lakeward.EvaluationSchedule, error) {
+	return e.store.EvaluationSchedule(ctx, sandbox)
+}
+
+// ScheduleEvaluation sets when a sandbox evaluates its audiences by itself (SEG-04).
+func (e *Engine) ScheduleEvaluation(ctx context.Context, s lakeward.EvaluationSchedule) (lakeward.EvaluationSchedule, error) {
+	if err := s.Validate(); err != nil {
+		return s, err
 	}
-	return n, err
+	s.NextAt = nil
+	if next, ok := s.Next(now()); ok {
+		s.NextAt = &next
+	}
+	defer e.nudge()
+	return s, e.store.SetEvaluationSchedule(ctx, s)
+}
+
+// tickEvaluations queues the evaluations that are due by the schedules of the sandboxes. Of slots that were missed
+// only the latest is caught up.
+func (e *Engine) tickEvaluations(ctx context.Context, at time.Time) error {
+	list, err := e.store.EvaluationSchedules(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range list {
+		if s.Mode == lakeward.EvaluateAfterIngest {
+			if s, err = e.tickIngested(ctx, s, at); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+		}
+		if s.NextAt == nil || s.NextAt.After(at) {
+			continue
+		}
+		next, subject, work := s, fmt.Sprintf("ingest:%d", s.Seen), lakeward.Evaluation{Trigger: lakeward.ByIngest, All: true}
+		next.NextAt, next.Since = nil, nil
+		if slot, ok := s.Latest(at); ok {
+			following := slot.Add(s.Every())
+			next.NextAt, subject, work.Trigger = &following, lakeward.ScheduledSlot(slot), lakeward.BySchedule
+		}
+		t := lakeward.NewEvaluation(s.Sandbox, subject, work, at)
+		errs = append(errs, e.store.TickEvaluation(ctx, s, next, &t))
+	}
+	return errors.Join(errs...)
+}
+
+// tickIngested moves the evaluation after an upload when there was another one.
+func (e *Engine) tickIngested(ctx context.Context, s lakeward.EvaluationSchedule, at time.Time) (lakeward.EvaluationSchedule, error) {
+	generation, err := e.store.NewestUpload(ctx, s.Sandbox, s.Seen)
+	if err != nil || generation == 0 {
+		return s, err
+	}
+	next := s.Ingested(generation, at)
+	return next, e.store.TickEvaluation(ctx, s, next, nil)
 }

@@ -126,7 +126,13 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 	if !ok {
 		return fmt.Errorf("audience %s is not part of dataflow %s any more", audience.ID, flow.ID)
 	}
-	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, 0)
+	if err := e.evaluated(ctx, r); err != nil {
+		return err
+	}
+	if err := e.expire(ctx, r.Sandbox, now()); err != nil {
+		return err
+	}
+	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, r.ToGeneration) // that of its evaluation, or the newest
 	if err != nil {
 		return err
 	}
@@ -147,6 +153,22 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 		return err
 	}
 	return e.store.PinRun(ctx, r, at, plan, snap.Generation)
+}
+
+// evaluated fails if the evaluation that a run has waited for did.
+func (e *Engine) evaluated(ctx context.Context, r *lakeward.Run) error {
+	if r.Task == "" {
+		return nil
+	}
+	t, err := e.store.Task(ctx, r.Sandbox, string(r.Task))
+	if err != nil {
+		return err
+	}
+	if err := t.Err(); err != nil {
+		return &lakeward.Error{Kind: lakeward.Conflict, Code: lakeward.FailSource,
+			Msg: fmt.Sprintf("the evaluation before this export is %s: %s; lakeward task show %s tells more", t.State, lakeward.Message(err), t.ID)}
+	}
+	return nil
 }
 
 // generatedAt is the time in the names of a run's files. Two runs of one item never share a second, so

@@ -104,6 +104,7 @@ func (e *Engine) UploadDataset(ctx context.Context, up Upload, file io.Reader) (
 		return batch, err
 	}
 	e.dataGrew()
+	e.nudge() // audiences may be evaluated after it
 	e.log.InfoContext(ctx, "batch ingested", "dataset_id", d.ID, "batch_id", batch.ID, "rows", batch.Rows, "generation", batch.Generation)
 	return batch, nil
 }

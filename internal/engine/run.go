@@ -24,8 +24,11 @@ const (
 // Work executes the queued runs that are due, several at a time, until none is left or the context ends.
 func (e *Engine) Work(ctx context.Context) error { return e.WorkOn(ctx, "") }
 
-// WorkOn is Work for the runs of one dataflow.
+// WorkOn is Work for the runs of one dataflow. The evaluations that they wait for come first.
 func (e *Engine) WorkOn(ctx context.Context, flow lakeward.DataflowID) error {
+	if err := e.workAwaited(ctx, flow); err != nil {
+		return err
+	}
 	var wg sync.WaitGroup
 	errs := make(chan error, e.cfg.Workers)
 	for range e.cfg.Workers {

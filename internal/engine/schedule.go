@@ -20,8 +20,8 @@ const (
 // maxMissed bounds the rows that one tick writes for slots that were missed.
 const maxMissed = 1000
 
-// Serve runs the scheduler, the workers and the compaction until the context ends: it takes over the runs of a process
-// that is gone, then looks once a second for due slots and for queued runs (DLV-40, DLV-95).
+// Serve runs the scheduler, the workers and the compaction until the context ends: it takes over the runs and tasks of a process
+// that is gone, then looks once a second for due slots and for what is queued (DLV-40, DLV-95).
 func (e *Engine) Serve(ctx context.Context) error {
 	if err := e.Recover(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -31,18 +31,19 @@ func (e *Engine) Serve(ctx context.Context) error {
 	}
 	var workers sync.WaitGroup
 	defer workers.Wait()
-	work := make(chan struct{}, e.cfg.Workers)
+	work, tasks := make(chan struct{}, e.cfg.Workers), make(chan struct{}, 1)
 	for range e.cfg.Workers {
 		workers.Go(func() { e.workLoop(ctx, work) })
 	}
 	workers.Go(func() { e.compactLoop(ctx) })
+	workers.Go(func() { e.taskLoop(ctx, tasks) })
 	var due, looked time.Time // the next thing to do, and when that was last read
 	for {
 		at := now()
 		if e.nudged() || at.Sub(looked) >= lookEvery || !due.IsZero() && !at.Before(due) {
 			looked = at
 			var err error
-			due, err = e.step(ctx, at, work)
+			due, err = e.step(ctx, at, work, tasks)
 			if err != nil && ctx.Err() == nil {
 				e.log.ErrorContext(ctx, "tick failed", "err", err)
 			}
@@ -53,14 +54,23 @@ func (e *Engine) Serve(ctx context.Context) error {
 	}
 }
 
-// Recover queues the runs of a process that is gone, and those that wait and whose time has come, as
+// Recover queues the runs and tasks of a process that is gone, and those runs that wait and whose time has come, as
 // next attempts. The caller holds the data directory (DLV-95).
 func (e *Engine) Recover(ctx context.Context) error {
 	n, err := e.store.RecoverRuns(ctx, now())
 	if n > 0 {
 		e.log.InfoContext(ctx, "runs taken over", "runs", n)
 	}
-	return errors.Join(err, e.store.ResumeRuns(ctx, now(), ""))
+	return errors.Join(err, e.RecoverTasks(ctx), e.store.ResumeRuns(ctx, now(), ""))
+}
+
+// RecoverTasks queues the tasks of a process that is gone. The caller holds the data directory and performs none.
+func (e *Engine) RecoverTasks(ctx context.Context) error {
+	n, err := e.store.RecoverTasks(ctx, now())
+	if n > 0 {
+		e.log.InfoContext(ctx, "tasks taken over", "tasks", n)
+	}
+	return err
 }
 
 // Retry queues the runs of a dataflow that wait for another try at once.
@@ -69,16 +79,22 @@ func (e *Engine) Retry(ctx context.Context, flow lakeward.DataflowID) error {
 }
 
 // step queues what is due, wakes the workers and returns when the next thing is.
-func (e *Engine) step(ctx context.Context, at time.Time, work chan<- struct{}) (time.Time, error) {
+func (e *Engine) step(ctx context.Context, at time.Time, work, tasks chan<- struct{}) (time.Time, error) {
 	err := errors.Join(e.Tick(ctx, at), e.store.ResumeRuns(ctx, at, ""))
 	for range e.cfg.Workers {
-		select {
-		case work <- struct{}{}:
-		default:
-		}
+		wake(work)
 	}
+	wake(tasks)
 	due, derr := e.store.NextDue(ctx)
 	return due, errors.Join(err, derr)
+}
+
+// wake tells a loop that there may be something for it; it is told once, however often.
+func wake(loop chan<- struct{}) {
+	select {
+	case loop <- struct{}{}:
+	default:
+	}
 }
 
 // workLoop executes runs whenever it is woken.
@@ -97,12 +113,7 @@ func (e *Engine) workLoop(ctx context.Context, work <-chan struct{}) {
 }
 
 // nudge tells the scheduler that there is something new.
-func (e *Engine) nudge() {
-	select {
-	case e.news <- struct{}{}:
-	default:
-	}
-}
+func (e *Engine) nudge() { wake(e.news) }
 
 func (e *Engine) nudged() bool {
 	select {
@@ -115,13 +126,13 @@ func (e *Engine) nudged() bool {
 
 // Tick queues a run for every item whose slot has come. Slots that were missed while nobody ran are
 // not replayed: the latest is caught up if it is younger than one interval, the others are noted as
-// skipped (SCH-20).
+// skipped (SCH-20). It also queues the evaluations that are due and lets expired audiences go.
 func (e *Engine) Tick(ctx context.Context, at time.Time) error {
+	errs := []error{e.expire(ctx, "", at), e.tickEvaluations(ctx, at)}
 	due, err := e.store.DueItems(ctx, at)
 	if err != nil {
-		return err
+		return errors.Join(append(errs, err)...)
 	}
-	var errs []error
 	for _, item := range due {
 		if err := e.tickItem(ctx, item, at); err != nil {
 			errs = append(errs, fmt.Errorf("dataflow %s, item %s: %w", item.Flow, item.Item, err))
@@ -137,7 +148,7 @@ func (e *Engine) tickItem(ctx context.Context, due store.DueItem, at time.Time) 
 	}
 	item, ok := flow.Item(lakeward.AudienceID(due.Item))
 	if !ok {
-		return e.store.Tick(ctx, due, nil, nil)
+		return e.store.Tick(ctx, due, store.DueSlots{})
 	}
 	slots := []time.Time{due.NextAt}
 	next, more := item.Schedule.Next(due.NextAt)
@@ -150,7 +161,17 @@ func (e *Engine) tickItem(ctx context.Context, due store.DueItem, at time.Time) 
 		following = &next
 	}
 	runs := slotRuns(flow, item, slots, at)
-	if err := e.store.Tick(ctx, due, following, runs); err != nil {
+	what := store.DueSlots{Next: following, Runs: runs, At: slots[len(slots)-1], Now: at}
+	if flow.EvaluateFirst {
+		a, err := e.store.Audience(ctx, due.Sandbox, due.Item)
+		if err != nil && lakeward.KindOf(err) != lakeward.NotFound { // the run of one that is gone says so
+			return err
+		}
+		if err == nil && evaluable(a) {
+			what.Evaluate = a.ID
+		}
+	}
+	if err := e.store.Tick(ctx, due, what); err != nil {
 		return err
 	}
 	if latest := runs[len(runs)-1]; latest.State == lakeward.Queued {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/lakeward/lakeward"
 )
@@ -51,7 +52,11 @@ func (s *Store) Audiences(ctx context.Context, sandbox string) ([]lakeward.Audie
 	return list, nil
 }
 
+// evaluated adds what the document does not hold.
 func (s *Store) evaluated(ctx context.Context, a *lakeward.Audience) error {
+	if a.State == "" {
+		a.State = lakeward.Published // stored before there were states
+	}
 	var at int64
 	err := s.read.QueryRowContext(ctx, `SELECT generation, member_count, evaluated_at FROM membership WHERE sandbox = $1 AND audience_id = $2 ORDER BY generation DESC LIMIT 1`,
 		a.Sandbox, a.ID).Scan(&a.Generation, &a.Members, &at)
@@ -64,4 +69,34 @@ func (s *Store) evaluated(ctx context.Context, a *lakeward.Audience) error {
 	t := fromMillis(at)
 	a.EvaluatedAt = &t
 	return nil
+}
+
+// ExpiredAudiences lists the uploaded audiences of all sandboxes whose time is over and that still have members.
+func (s *Store) ExpiredAudiences(ctx context.Context, now time.Time) ([]lakeward.Audience, error) {
+	list, err := decodeAll[lakeward.Audience](ctx, s, audienceKind, `SELECT doc FROM document WHERE kind = $1 AND doc LIKE '%"expiresAt":"%' ORDER BY sandbox, created_at, id`, audienceKind)
+	if err != nil {
+		return nil, err
+	}
+	var out []lakeward.Audience
+	for _, a := range list {
+		if !a.Expired(now) {
+			continue
+		}
+		if err := s.evaluated(ctx, &a); err != nil {
+			return nil, err
+		}
+		if a.Members > 0 {
+			out = append(out, a)
+		}
+	}
+	return out, nil
+}
+
+// MembersAt is the number of members of an audience that a generation gave it; ok is false if it is not known any more.
+func (s *Store) MembersAt(ctx context.Context, a lakeward.Audience, generation int64) (n int64, ok bool, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT member_count FROM membership WHERE sandbox = $1 AND audience_id = $2 AND generation = $3`, a.Sandbox, a.ID, generation).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	return n, err == nil, err
 }

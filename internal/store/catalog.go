@@ -156,6 +156,11 @@ func (s *Store) Commit(ctx context.Context, sandbox string, c lakeward.Change) (
 				return err
 			}
 		}
+		if c.Task != nil {
+			if err := endEvaluation(ctx, tx, *c.Task, no); err != nil {
+				return err
+			}
+		}
 		w := &commitWriter{tx: tx, sandbox: sandbox, no: no}
 		if err := w.write(ctx, c); err != nil {
 			return err

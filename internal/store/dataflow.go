@@ -87,20 +87,43 @@ func (s *Store) NextSlot(ctx context.Context, flow lakeward.DataflowID, item str
 	return timeOrNil(at), err
 }
 
-// Tick moves an item's next slot from due.NextAt to next (nil for none) and, in the same transaction,
-// queues the given runs. It does nothing if another process was first.
-func (s *Store) Tick(ctx context.Context, due DueItem, next *time.Time, runs []lakeward.Run) error {
+// DueSlots is what becomes of an item whose slot has come.
+type DueSlots struct {
+	Next *time.Time // the following slot, nil for none
+	Runs []lakeward.Run
+	// Evaluate is the audience that is evaluated before its queued run; "" for none. The runs of one slot share one
+	// evaluation (At is the slot), whatever their dataflows.
+	Evaluate lakeward.AudienceID
+	At, Now  time.Time
+}
+
+// Tick moves an item's next slot from due.NextAt and, in the same transaction, queues its runs and the
+// evaluation that they wait for. It does nothing if another process was first.
+func (s *Store) Tick(ctx context.Context, due DueItem, slots DueSlots) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		ok, err := changed(ctx, tx, `UPDATE flow_item SET next_at = $1 WHERE flow = $2 AND item = $3 AND next_at = $4`,
-			millisOrNull(next), due.Flow, due.Item, millis(due.NextAt))
+			millisOrNull(slots.Next), due.Flow, due.Item, millis(due.NextAt))
 		if err != nil || !ok {
 			return err
 		}
-		for _, r := range runs {
+		for _, r := range slots.Runs {
+			if slots.Evaluate != "" && r.State == lakeward.Queued {
+				if err := waitForEvaluation(ctx, tx, &r, slots); err != nil {
+					return err
+				}
+			}
 			if _, err := insertRun(ctx, tx, r); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// waitForEvaluation lets a run wait for the evaluation of its slot.
+func waitForEvaluation(ctx context.Context, tx *sql.Tx, r *lakeward.Run, slots DueSlots) error {
+	work := lakeward.Evaluation{Trigger: lakeward.ByExport, Audiences: []lakeward.AudienceID{slots.Evaluate}}
+	t, err := joinEvaluation(ctx, tx, lakeward.NewEvaluation(r.Sandbox, lakeward.ScheduledSlot(slots.At), work, slots.Now), slots.Evaluate)
+	r.Task, r.Cause = t.ID, &lakeward.Cause{Code: lakeward.CauseEvaluating, Message: "the audience is evaluated first: task " + string(t.ID)}
+	return err
 }

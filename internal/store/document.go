@@ -130,7 +130,12 @@ func findIn[T any](ctx context.Context, q querier, k kind, sandbox, ref string) 
 
 // all reads every document of a kind, oldest first.
 func all[T any](ctx context.Context, s *Store, k kind, sandbox string) ([]T, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT doc FROM document WHERE kind = $1 AND sandbox = $2 ORDER BY created_at, id`, k, sandbox)
+	return decodeAll[T](ctx, s, k, `SELECT doc FROM document WHERE kind = $1 AND sandbox = $2 ORDER BY created_at, id`, k, sandbox)
+}
+
+// decodeAll reads the documents of a kind that a query gives.
+func decodeAll[T any](ctx context.Context, s *Store, k kind, query string, args ...any) ([]T, error) {
+	rows, err := s.read.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", k, err)
 	}

@@ -21,3 +21,9 @@ func (s *Store) Exec(ctx context.Context, query string, args ...any) error {
 	_, err := s.write.ExecContext(ctx, query, args...)
 	return err
 }
+
+// Pinned returns the generation that a run keeps from being removed, 0 if none.
+func Pinned(ctx context.Context, s *Store, run string) (generation int64, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT coalesce(max(generation), 0) FROM pin WHERE run = $1`, run).Scan(&generation)
+	return generation, err
+}

@@ -14,21 +14,21 @@ import (
 )
 
 const runColumns = `id, sandbox, flow, item, slot, state, phase, attempt, nonce, rev, from_generation, to_generation, scheduled_at, generated_at,
-	not_before, created_at, started_at, ended_at, cause, counts, warnings, manifest, owed, plan`
+	not_before, created_at, started_at, ended_at, cause, counts, warnings, manifest, owed, plan, task`
 
 // scanRun reads a row of runColumns.
 func scanRun(row interface{ Scan(...any) error }) (lakeward.Run, error) {
 	var r lakeward.Run
-	var nonce, cause, plan sql.NullString
+	var nonce, cause, plan, task sql.NullString
 	var from, generated, notBefore, started, ended sql.NullInt64
 	var scheduled, created, owed int64
 	var counts, warnings string
 	err := row.Scan(&r.ID, &r.Sandbox, &r.DataflowID, &r.Item, &r.Slot, &r.State, &r.Phase, &r.Attempt, &nonce, &r.Rev, &from, &r.ToGeneration,
-		&scheduled, &generated, &notBefore, &created, &started, &ended, &cause, &counts, &warnings, &r.Manifest, &owed, &plan)
+		&scheduled, &generated, &notBefore, &created, &started, &ended, &cause, &counts, &warnings, &r.Manifest, &owed, &plan, &task)
 	if err != nil {
 		return r, err
 	}
-	r.Nonce, r.Owed = nonce.String, owed != 0
+	r.Nonce, r.Owed, r.Task = nonce.String, owed != 0, lakeward.TaskID(task.String)
 	if from.Valid {
 		r.FromGeneration = &from.Int64
 	}
@@ -63,9 +63,9 @@ func insertRun(ctx context.Context, q querier, r lakeward.Run) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	ok, err := changed(ctx, q, `INSERT INTO run (id, sandbox, flow, item, slot, state, phase, attempt, rev, to_generation, scheduled_at, created_at, ended_at, cause, counts, warnings, manifest, owed)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, $13, $14, '{}', '', 0) ON CONFLICT DO NOTHING`,
-		r.ID, r.Sandbox, r.DataflowID, r.Item, r.Slot, r.State, r.Phase, r.Attempt, r.Rev, millis(r.ScheduledAt), millis(r.CreatedAt), millisOrNull(r.EndedAt), cause, string(counts))
+	ok, err := changed(ctx, q, `INSERT INTO run (id, sandbox, flow, item, slot, state, phase, attempt, rev, to_generation, scheduled_at, created_at, ended_at, cause, counts, warnings, manifest, owed, task)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, $13, $14, '{}', '', 0, $15) ON CONFLICT DO NOTHING`,
+		r.ID, r.Sandbox, r.DataflowID, r.Item, r.Slot, r.State, r.Phase, r.Attempt, r.Rev, millis(r.ScheduledAt), millis(r.CreatedAt), millisOrNull(r.EndedAt), cause, string(counts), sql.NullString{String: string(r.Task), Valid: r.Task != ""})
 	if err != nil {
 		return false, fmt.Errorf("queue run %s: %w", r.ID, err)
 	}
@@ -98,7 +98,8 @@ func (s *Store) QueueRun(ctx context.Context, r lakeward.Run) (lakeward.Run, err
 	return s.Run(ctx, r.Sandbox, string(r.ID))
 }
 
-// CollapseQueued marks the scheduled runs of an item that still wait as skipped: by covers (SCH-22).
+// CollapseQueued marks the scheduled runs of an item that still wait as skipped: by covers (SCH-22). An evaluation that
+// waited for them alone is cancelled.
 func (s *Store) CollapseQueued(ctx context.Context, covers lakeward.Run, now time.Time) error {
 	list, err := s.query(ctx, `WHERE flow = $1 AND item = $2 AND state = 'queued' AND slot LIKE 'at:%' AND id <> $3 AND scheduled_at < $4`,
 		covers.DataflowID, covers.Item, covers.ID, millis(covers.ScheduledAt))
@@ -106,7 +107,7 @@ func (s *Store) CollapseQueued(ctx context.Context, covers lakeward.Run, now tim
 		if err != nil {
 			return err
 		}
-		err = s.AdvanceRun(ctx, &r, now, func(r *lakeward.Run) {
+		err = s.CloseRun(ctx, &r, now, func(r *lakeward.Run) {
 			r.State, r.EndedAt = lakeward.Skipped, &now
 			r.Cause = &lakeward.Cause{Code: "collapsed", Message: "a later slot queued up; run " + string(covers.ID) + " covers this one"}
 		})
@@ -114,15 +115,25 @@ func (s *Store) CollapseQueued(ctx context.Context, covers lakeward.Run, now tim
 			err = nil // it has just been claimed
 		}
 	}
-	return err
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	return s.inTx(ctx, func(tx *sql.Tx) error { return cancelIdle(ctx, tx, covers.Sandbox, "", now, lakeward.ByExport) })
 }
 
+// evaluating is the condition that a run r waits for a task.
+const evaluating = `EXISTS (SELECT 1 FROM task k WHERE k.id = r.task AND k.state IN ('QUEUED', 'PROCESSING'))`
+
 // ClaimRun hands the next due run to a worker, nil if there is none; flow "" means any. Runs of one item
-// are sequential: one is claimed only when all earlier ones are closed (DLV-81).
+// are sequential: one is claimed only when all earlier ones are closed (DLV-81). One that waits for an evaluation is
+// claimed when that has ended, in whatever way.
 func (s *Store) ClaimRun(ctx context.Context, now time.Time, flow lakeward.DataflowID) (*lakeward.Run, error) {
+	if some, err := s.queued(ctx, "run", string(lakeward.Queued)); err != nil || !some {
+		return nil, err
+	}
 	var claimed *lakeward.Run
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		row := tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM run r WHERE state = 'queued' AND ($2 = '' OR flow = $2) AND (not_before IS NULL OR not_before <= $1)
+		row := tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM run r WHERE state = 'queued' AND ($2 = '' OR flow = $2) AND (not_before IS NULL OR not_before <= $1) AND NOT `+evaluating+`
 			AND NOT EXISTS (SELECT 1 FROM run o WHERE o.flow = r.flow AND o.item = r.item AND o.id <> r.id
 				AND (o.state IN ('running', 'retrying', 'cancelling', 'blocked') OR o.state = 'queued' AND (o.created_at < r.created_at OR o.created_at = r.created_at AND o.id < r.id)))
 			ORDER BY coalesce(not_before, created_at), created_at, id LIMIT 1`, millis(now), flow)
@@ -138,6 +149,9 @@ func (s *Store) ClaimRun(ctx context.Context, now time.Time, flow lakeward.Dataf
 			if r.StartedAt == nil {
 				r.StartedAt = &now
 			}
+			if r.Cause != nil && r.Cause.Code == lakeward.CauseEvaluating {
+				r.Cause = nil
+			}
 		})
 		claimed = &r
 		return err
@@ -146,6 +160,13 @@ func (s *Store) ClaimRun(ctx context.Context, now time.Time, flow lakeward.Dataf
 		return nil, err
 	}
 	return claimed, nil
+}
+
+// queued reports whether a table has a row in a state. It is asked before a claim: mostly there is none, and writers
+// wait for each other.
+func (s *Store) queued(ctx context.Context, table, state string) (some bool, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+table+` WHERE state = $1)`, state).Scan(&some)
+	return some, err
 }
 
 // errSuperseded says that another attempt owns the run; its worker stops at once (DLV-31).
@@ -410,11 +431,14 @@ func (s *Store) LastGenerated(ctx context.Context, flow lakeward.DataflowID, ite
 	return fromMillis(at.Int64), nil
 }
 
-// NextDue is when the next slot falls due or the next run may be worked on; the zero time if nothing is planned.
+// NextDue is when the next slot falls due or the next run or task may be worked on; the zero time if nothing is planned.
 func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
 	var at sql.NullInt64
 	err := s.read.QueryRowContext(ctx, `SELECT min(at) FROM (SELECT min(next_at) AS at FROM flow_item
-		UNION ALL SELECT min(coalesce(not_before, created_at)) FROM run WHERE state IN ('queued', 'retrying', 'blocked')) AS due`).Scan(&at)
+		UNION ALL SELECT min(coalesce(not_before, created_at)) FROM run r WHERE state IN ('queued', 'retrying', 'blocked') AND NOT `+evaluating+`
+		UNION ALL SELECT min(next_at) FROM evaluation_schedule
+		UNION ALL SELECT min(coalesce(not_before, created_at)) FROM task t WHERE state = 'QUEUED'
+			AND NOT EXISTS (SELECT 1 FROM task o WHERE o.sandbox = t.sandbox AND o.kind = t.kind AND o.state = 'PROCESSING')) AS due`).Scan(&at)
 	if err != nil || !at.Valid {
 		return time.Time{}, err
 	}

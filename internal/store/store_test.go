@@ -233,3 +233,16 @@ func TestNewerDatabaseIsRefused(t *testing.T) {
 		t.Errorf("Open: %v", err)
 	}
 }
+
+// AUD-05: an audience that was stored before there were states is published.
+func TestStoredAudienceIsPublished(t *testing.T) {
+	s := open(t, store.Memory, store.NewKEK())
+	if err := s.CreateAudience(t.Context(), lakeward.Audience{ID: "a", Sandbox: "prod", Name: "old", Origin: lakeward.UploadOrigin}); err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.Audience(t.Context(), "prod", "old")
+	list, lerr := s.Audiences(t.Context(), "prod")
+	if err != nil || lerr != nil || a.State != lakeward.Published || len(list) != 1 || list[0].State != lakeward.Published || a.Expired(time.Now()) {
+		t.Errorf("%+v, %+v, %v, %v", a, list, err, lerr)
+	}
+}

@@ -1,0 +1,12 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/lakeward/lakeward"
+)
+
+// ExecuteTask performs one attempt of a claimed task.
+func (e *Engine) ExecuteTask(ctx context.Context, t *lakeward.Task) error {
+	return e.executeTask(ctx, t, nil)
+}
