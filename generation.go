@@ -58,8 +58,9 @@ type Change struct {
 	Identities  Bitmap // profiles whose identities changed (RUN-03)
 	// Replaced are the paths of the profile tables that Profiles stand for from now on; Place is the generation
 	// that they were merged from. Both belong to a compaction.
-	Replaced []string
-	Place    int64
+	Replaced       []string
+	Place          int64
+	ReplacedEvents []string // the same of event files, for which no order matters
 }
 
 // CompactionChange is the kind of a change that merges files and leaves every profile and membership as it is.

@@ -12,13 +12,16 @@ import (
 // release what they pinned, and readers what they read.
 const compactEvery = 10 * time.Minute
 
-// Compact merges the profile files of a sandbox as far as it is due, with all also those that the triggers
+// Compact merges the profile and event files of a sandbox as far as it is due, with all also those that the triggers
 // would leave, and removes the files of old generations that nothing needs any more. Profiles, memberships and
 // whatever is pinned stay as they are, and nobody has to wait for it.
 func (e *Engine) Compact(ctx context.Context, sandbox string, all bool) (lakeward.Compaction, error) {
 	e.compacting.Lock()
 	defer e.compacting.Unlock()
 	done, err := e.merge(ctx, sandbox, all)
+	if err == nil {
+		err = e.mergeEvents(ctx, sandbox, all, &done)
+	}
 	removed, rerr := e.warehouse.Remove(ctx, e.store, sandbox) // also when the disk was too full to merge
 	done.RemovedFiles = len(removed)
 	for _, f := range removed {
@@ -49,6 +52,25 @@ func (e *Engine) merge(ctx context.Context, sandbox string, all bool) (lakeward.
 		}
 		done.Merged, done.Written, done.Generation = done.Merged+step.Merged, done.Written+step.Written, step.Generation
 		done.Profiles, done.Superseded = done.Profiles+step.Profiles, done.Superseded+step.Superseded
+	}
+}
+
+// mergeEvents merges event files until nothing is due.
+func (e *Engine) mergeEvents(ctx context.Context, sandbox string, all bool, done *lakeward.Compaction) error {
+	for {
+		due, err := e.warehouse.EventCompaction(ctx, sandbox, all)
+		if err != nil || due == nil {
+			return err
+		}
+		union, err := e.store.EventUnion(ctx, sandbox)
+		if err != nil {
+			return err
+		}
+		step, err := due.Run(ctx, union, now())
+		if err != nil {
+			return err
+		}
+		done.Merged, done.Written, done.Generation = done.Merged+step.Merged, done.Written+step.Written, step.Generation
 	}
 }
 

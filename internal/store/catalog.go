@@ -203,7 +203,7 @@ func (w *commitWriter) write(ctx context.Context, c lakeward.Change) error {
 			return err
 		}
 	}
-	if err := w.supersede(ctx, c.Replaced); err != nil {
+	if err := errors.Join(w.supersede(ctx, c.Replaced), w.supersedeEvents(ctx, c.ReplacedEvents)); err != nil {
 		return err
 	}
 	place := w.no

@@ -165,7 +165,7 @@ func (s *Store) Forget(ctx context.Context, sandbox string, held []int64) ([]lak
 			return err
 		}
 		f := forgetter{tx: tx, sandbox: sandbox, profiles: sorted(profiles, held), members: sorted(profiles, members, held)}
-		err = errors.Join(f.profileFiles(ctx), f.memberships(ctx))
+		err = errors.Join(f.profileFiles(ctx), f.eventFiles(ctx), f.memberships(ctx))
 		out = f.files
 		return err
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/lakeward/lakeward"
 )
@@ -27,6 +28,77 @@ func readEvents(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
 		snap.Events = append(snap.Events, f)
 	}
 	return rows.Err()
+}
+
+// supersedeEvents ends the life of event files at the generation before this one.
+func (w *commitWriter) supersedeEvents(ctx context.Context, tables []string) error {
+	if len(tables) == 0 {
+		return nil
+	}
+	current, err := listEventFiles(ctx, w.tx, `WHERE sandbox = $1 AND to_generation IS NULL`, w.sandbox)
+	if err != nil {
+		return err
+	}
+	for _, path := range tables {
+		i := slices.IndexFunc(current, func(f eventFileRow) bool { return f.table.Path == path })
+		if i < 0 {
+			return &lakeward.Error{Kind: lakeward.Conflict, Code: "DATA-1002", Msg: "an event file was replaced meanwhile; run the command again"}
+		}
+		f := current[i]
+		w.link("-"+f.table.Path, []byte(f.table.SHA256))
+		if _, err := w.tx.ExecContext(ctx, `UPDATE event_file SET to_generation = $1 WHERE sandbox = $2 AND from_generation = $3 AND seq = $4`, w.no, w.sandbox, f.from, f.seq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eventFileRow is a row of event_file without its bitmap, as profileFileRow.
+type eventFileRow struct {
+	from, seq, to int64
+	table         lakeward.DataFile
+}
+
+func listEventFiles(ctx context.Context, q querier, where string, args ...any) ([]eventFileRow, error) {
+	rows, err := q.QueryContext(ctx, `SELECT from_generation, seq, coalesce(to_generation, 0), data FROM event_file `+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list event files: %w", err)
+	}
+	defer rows.Close()
+	var out []eventFileRow
+	for rows.Next() {
+		var f eventFileRow
+		var data string
+		if err := rows.Scan(&f.from, &f.seq, &f.to, &data); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(data), &f.table); err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	return out, rows.Err()
+}
+
+// eventFiles removes the rows of replaced event files that no needed generation names.
+func (f *forgetter) eventFiles(ctx context.Context) error {
+	old, err := listEventFiles(ctx, f.tx, `WHERE sandbox = $1 AND to_generation IS NOT NULL`, f.sandbox)
+	if err != nil {
+		return err
+	}
+	for _, e := range old {
+		if within(f.profiles, e.from, e.to) {
+			continue
+		}
+		if _, err := f.tx.ExecContext(ctx, `DELETE FROM event_file WHERE sandbox = $1 AND from_generation = $2 AND seq = $3`, f.sandbox, e.from, e.seq); err != nil {
+			return err
+		}
+		if _, err := f.tx.ExecContext(ctx, `UPDATE generation SET profiles_kept = 0 WHERE sandbox = $1 AND no >= $2 AND no < $3`, f.sandbox, e.from, e.to); err != nil {
+			return err
+		}
+		f.files = append(f.files, e.table)
+	}
+	return nil
 }
 
 // events writes the rows of the event files of one generation.

@@ -5,8 +5,8 @@ import (
 	"cmp"
 	"context"
 	"path"
+	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -158,12 +158,21 @@ type eventCursor struct {
 
 // ScanEvents starts reading events with the given fields. The caller closes it.
 func (w *Warehouse) ScanEvents(s *Snapshot, leaves []lakeward.Leaf) (*Events, error) {
+	defer runtime.KeepAlive(s)
+	if err := s.checkProfiles(); err != nil {
+		return nil, err
+	}
+	return w.scanEventFiles(s.Events, leaves, fieldNames)
+}
+
+// scanEventFiles reads some files; names says where the field at a path stands in an event.
+func (w *Warehouse) scanEventFiles(files []EventFile, leaves []lakeward.Leaf, names func(path string) []string) (*Events, error) {
 	e := &Events{item: vector.Shape{Kind: vector.Struct}}
 	for _, l := range leaves {
-		e.paths = append(e.paths, place(&e.item, strings.Split(l.Path, "."), vector.ShapeOf(l)))
+		e.paths = append(e.paths, place(&e.item, names(l.Path), vector.ShapeOf(l)))
 	}
 	columns := append([]parquet.Column{{Path: "number", Kind: vector.Int}, {Path: timestampPath, Kind: vector.Time}, {Path: eventIDPath, Kind: vector.String}}, parquet.ColumnsOf(leaves)...)
-	for _, f := range s.Events {
+	for _, f := range files {
 		t, err := w.open(f.Table)
 		if err != nil {
 			e.Close()
