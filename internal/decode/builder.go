@@ -18,7 +18,9 @@ import (
 // builder makes chunks of the rows of an upload and reports those that cannot be taken.
 type builder struct {
 	leaves   []lakeward.Leaf
-	chunk    vector.Chunk
+	chunk    *vector.Chunk // the open one of the ring
+	ring     [3]vector.Chunk
+	turn     int
 	rejects  int64
 	examples []lakeward.RejectedRow
 	total    int64
@@ -27,11 +29,16 @@ type builder struct {
 
 func (b *builder) begin(leaves []lakeward.Leaf) {
 	b.leaves = leaves
-	b.chunk.Columns = make([]vector.Vector, len(leaves))
+	for i := range b.ring {
+		b.ring[i].Columns = make([]vector.Vector, len(leaves))
+	}
+	b.chunk = &b.ring[0]
 }
 
 // fill reads rows until the chunk is full; io.EOF when there is none.
 func (b *builder) fill(row func() error) (*vector.Chunk, error) {
+	b.turn = (b.turn + 1) % len(b.ring)
+	b.chunk = &b.ring[b.turn]
 	b.chunk.Len, b.bytes = 0, 0
 	for i, l := range b.leaves {
 		b.chunk.Columns[i].ResetTo(vector.ShapeOf(l))
@@ -48,7 +55,7 @@ func (b *builder) fill(row func() error) (*vector.Chunk, error) {
 			return nil, err
 		}
 	}
-	return &b.chunk, nil
+	return b.chunk, nil
 }
 
 func (b *builder) reject(line int64, field, format string, args ...any) {

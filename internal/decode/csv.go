@@ -142,7 +142,7 @@ func index(list []string, s string) int {
 }
 
 // Next returns the next rows that can be taken, at most vector.MaxRows; io.EOF at the end. The chunk is
-// valid until the next call.
+// valid until the next call but one.
 func (c *CSV) Next() (*vector.Chunk, error) {
 	return c.fill(func() error {
 		err := c.rows.next()

@@ -23,7 +23,7 @@ const (
 
 // Rows are the rows of an upload as chunks of a schema's columns.
 type Rows interface {
-	// Next returns the next rows that can be taken; io.EOF at the end. The chunk is valid until the next call.
+	// Next returns the next rows that can be taken; io.EOF at the end. The chunk is valid until the next call but one.
 	Next() (*vector.Chunk, error)
 	// Rows is the number of rows read, the rejected ones included.
 	Rows() int64

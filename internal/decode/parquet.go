@@ -127,8 +127,10 @@ func (p *parquetRows) Next() (c *vector.Chunk, err error) {
 			return nil, upload("UPL-1002", "the file cannot be read: %v; nothing was stored", err)
 		}
 		p.pace()
+		p.turn = (p.turn + 1) % len(p.ring)
+		p.chunk = &p.ring[p.turn]
 		if p.take(); p.chunk.Len > 0 {
-			return &p.chunk, nil
+			return p.chunk, nil
 		}
 	}
 	return nil, io.EOF

@@ -3,6 +3,7 @@ package decode
 import (
 	"errors"
 	"io"
+	"strings"
 )
 
 // rowReader cuts a CSV file into rows of cells: comma, double quotes doubled inside quotes, rows ended by
@@ -20,10 +21,13 @@ type rowReader struct {
 	ends   []int // end of each cell in data
 	quoted []bool
 	read   int // bytes of the row
+
+	plain    [256]bool // what a cell without quotes is made of
+	inQuotes [256]bool // what one in quotes is made of, but for line breaks
 }
 
 func newRowReader(in io.Reader) *rowReader {
-	return &rowReader{in: in, buf: make([]byte, 64<<10), line: 1}
+	return &rowReader{in: in, buf: make([]byte, 256<<10), line: 1, plain: bytesBut(",\n\""), inQuotes: bytesBut("\n\"")}
 }
 
 // errRow is what is wrong with a row, which has so many lines; the reader stands behind them.
@@ -109,6 +113,10 @@ func (r *rowReader) field() (more bool, err error) {
 	}
 	from := len(r.data)
 	for {
+		r.takeWhile(&r.plain)
+		if r.read > maxRow {
+			return false, upload("UPL-1007", "a row is longer than 16 MiB; is it CSV?")
+		}
 		c, ok := r.take()
 		switch {
 		case !ok && errors.Is(r.err, io.EOF):
@@ -125,19 +133,46 @@ func (r *rowReader) field() (more bool, err error) {
 			}
 			r.endCell(false)
 			return false, nil
-		case c == '"':
+		default:
 			return false, r.skip("a quote stands in the middle of a value that is not in quotes")
 		}
-		r.data = append(r.data, c)
-		if r.read > maxRow {
-			return false, upload("UPL-1007", "a row is longer than 16 MiB; is it CSV?")
+	}
+}
+
+// takeWhile takes the bytes of a set into the cell, as far as they are read; a line break is not among them.
+func (r *rowReader) takeWhile(set *[256]bool) {
+	for {
+		if _, ok := r.peek(); !ok {
+			return
+		}
+		span := r.buf[r.pos:r.size]
+		n := 0
+		for n < len(span) && set[span[n]] {
+			n++
+		}
+		r.data = append(r.data, span[:n]...)
+		r.pos, r.read = r.pos+n, r.read+n
+		if n < len(span) || r.read > maxRow {
+			return
 		}
 	}
+}
+
+// bytesBut is the set of all bytes but some.
+func bytesBut(ends string) (set [256]bool) {
+	for i := range set {
+		set[i] = strings.IndexByte(ends, byte(i)) < 0
+	}
+	return set
 }
 
 // quotedField reads the rest of a cell in quotes.
 func (r *rowReader) quotedField() (more bool, err error) {
 	for {
+		r.takeWhile(&r.inQuotes)
+		if r.read > maxRow {
+			return false, upload("UPL-1007", "a row is longer than 16 MiB; is a closing quote missing?")
+		}
 		c, ok := r.take()
 		if !ok {
 			if errors.Is(r.err, io.EOF) {
@@ -150,9 +185,7 @@ func (r *rowReader) quotedField() (more bool, err error) {
 			return false, r.err
 		}
 		if c != '"' {
-			if r.data = append(r.data, c); r.read > maxRow {
-				return false, upload("UPL-1007", "a row is longer than 16 MiB; is a closing quote missing?")
-			}
+			r.data = append(r.data, c) // a line break
 			continue
 		}
 		c, ok = r.take()

@@ -111,6 +111,8 @@ func (e *Engine) UploadDataset(ctx context.Context, up Upload, file io.Reader) (
 
 // ingest moves all rows into the batch and commits it, with the audience that they make, if any.
 func ingest(ctx context.Context, rows decode.Rows, w *warehouse.BatchWriter, audience *lakeward.Audience, maxRejected int64, p Progress) (lakeward.Batch, error) {
+	rows, stop := decode.Ahead(rows)
+	defer stop()
 	done := int64(0)
 	for {
 		if err := ctx.Err(); err != nil {
