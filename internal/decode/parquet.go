@@ -33,10 +33,15 @@ type parquetRows struct {
 }
 
 // OpenParquet opens a Parquet file of size bytes. columns names the fields of columns that have another name.
-func OpenParquet(r io.ReaderAt, size int64, leaves []lakeward.Leaf, columns map[string]string) (Rows, error) {
-	f, err := openParquet(r, size)
+func OpenParquet(r io.ReaderAt, size int64, leaves []lakeward.Leaf, columns map[string]string) (rows Rows, err error) {
+	defer func() { // a damaged footer makes the library panic here and there
+		if recover() != nil {
+			rows, err = nil, damagedParquet()
+		}
+	}()
+	f, err := parquet.Open(r, size)
 	if err != nil {
-		return nil, err
+		return nil, upload("UPL-1002", "the file begins like Parquet and cannot be opened, it is damaged or cut: %v", err)
 	}
 	want := parquet.ColumnsOf(leaves)
 	if err := bindParquet(f, leaves, want, columns); err != nil {
@@ -48,20 +53,6 @@ func OpenParquet(r io.ReaderAt, size int64, leaves []lakeward.Leaf, columns map[
 	}
 	p.begin(leaves)
 	return p, nil
-}
-
-// openParquet reads the footer. A damaged one makes the library panic here and there.
-func openParquet(r io.ReaderAt, size int64) (f *parquet.File, err error) {
-	defer func() {
-		if recover() != nil {
-			err = damagedParquet()
-		}
-	}()
-	f, err = parquet.Open(r, size)
-	if err != nil {
-		return nil, upload("UPL-1002", "the file begins like Parquet and cannot be opened, it is damaged or cut: %v", err)
-	}
-	return f, nil
 }
 
 func damagedParquet() error {

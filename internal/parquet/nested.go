@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -124,7 +125,11 @@ func (f *File) plan(c *parquet.Column, want Column) (*node, error) {
 		err = f.planStruct(n, c)
 	default:
 		if !c.Leaf() {
-			return nil, fmt.Errorf("is a group, the field holds %s", kindName(want.Kind))
+			what := "an object"
+			if slices.ContainsFunc(c.Columns(), (*parquet.Column).Repeated) {
+				what = "a list or a map"
+			}
+			return nil, fmt.Errorf("holds %s, the field %s", what, kindName(want.Kind))
 		}
 		var l *leaf
 		if l, err = f.leafOf(c, want); err == nil {

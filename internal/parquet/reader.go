@@ -1,6 +1,7 @@
 package parquet
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -19,11 +20,31 @@ type File struct {
 
 // Open reads the footer of a file of size bytes. It refuses a file without one.
 func Open(r io.ReaderAt, size int64) (*File, error) {
+	if err := checkFooter(r, size); err != nil {
+		return nil, err
+	}
 	pf, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(128<<10))
 	if err != nil {
 		return nil, fmt.Errorf("open parquet: %w", err)
 	}
 	return &File{pf: pf}, nil
+}
+
+// maxFooter bounds what is read of a file at once: the library takes any length for true.
+const maxFooter = 64 << 20
+
+func checkFooter(r io.ReaderAt, size int64) error {
+	var end [8]byte
+	if size < int64(len(end)+len(magic)) {
+		return fmt.Errorf("open parquet: %d bytes are no file", size)
+	}
+	if _, err := r.ReadAt(end[:], size-int64(len(end))); err != nil {
+		return fmt.Errorf("open parquet: %w", err)
+	}
+	if n := int64(binary.LittleEndian.Uint32(end[:4])); n > maxFooter || n > size-int64(len(end)+len(magic)) {
+		return fmt.Errorf("open parquet: a footer of %d bytes in a file of %d", n, size)
+	}
+	return nil
 }
 
 // Rows is the number of rows.
