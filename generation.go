@@ -8,25 +8,46 @@ type Bitmap []byte
 
 // Snapshot names the files of the profile store at one generation: a numbered state of a sandbox.
 type Snapshot struct {
-	Sandbox     string
-	Generation  int64
-	Hash        string        // hex, of the chain of generations (DLV-125)
-	NextNumber  uint32        // of the next new profile; numbers are never reused
-	Profiles    []ProfileFile // oldest first; of a profile in several, the newest wins
-	Memberships []Membership  // the newest of each audience
+	Sandbox    string
+	Generation int64
+	Hash       string // hex, of the chain of generations (DLV-125)
+	// IdentityState is the hash of the newest generation that changed who has which identity, "" if none did.
+	IdentityState string
+	NextNumber    uint32        // of the next new profile; numbers are never reused
+	Profiles      []ProfileFile // oldest first; of a profile in several, the newest wins
+	Memberships   []Membership  // the newest of each audience
+	Heirs         []Heirs       // since the oldest membership, by generation
 }
 
-// ProfileFile holds rows of profiles, sorted by number, and beside them their identities.
+// ProfileFile holds rows of profiles, sorted by number, and beside them their identities and the records
+// that they are made of. One without files takes its profiles away: they were deleted, or joined with others.
 type ProfileFile struct {
 	Table      DataFile
 	Identities DataFile
+	Fragments  DataFile
 	Numbers    Bitmap // of the rows
+}
+
+// Heirs says which profiles of one generation carry on others: the survivor of a join, the parts of a
+// split. An heir is a member where the one that it carries on was, until the next evaluation decides.
+type Heirs struct {
+	Generation int64
+	Pairs      []byte // the number of a profile and that of its heir, 4 bytes each, little-endian
+}
+
+// Deletion is what one generation deleted: the sums of the primary identities of the profiles, since
+// their values must not stand anywhere.
+type Deletion struct {
+	Generation int64
+	At         time.Time
+	Sums       []byte // SHA-256, 32 bytes each
 }
 
 // Membership is the state of one audience: a file of (number, status, lastQualificationTime)
 // with a row for each member and each profile that has left.
 type Membership struct {
 	Audience    AudienceID
+	Generation  int64 // that it was committed with
 	Table       DataFile
 	Members     Bitmap // realized
 	Exited      Bitmap
@@ -37,14 +58,18 @@ type Membership struct {
 // Change is what one commit adds to the profile store.
 type Change struct {
 	Base        int64  // the generation that the change was computed from
-	Kind        string // "ingest" or "evaluation"
+	Kind        string // "ingest", "evaluation", "delete" or "rebuild"
 	At          time.Time
 	NextNumber  uint32
 	Batch       *Batch
-	Audience    *Audience // stored, or replaced, with its membership
+	Audience    *Audience    // stored, or replaced, with its membership
+	Policy      *MergePolicy // stored, or replaced, with the profiles that follow it
+	Rebuilt     bool         // the profile files before this generation end with it
 	Profiles    []ProfileFile
 	Memberships []Membership
 	Identities  Bitmap // profiles whose identities changed (RUN-03)
+	Heirs       []byte // as in Heirs
+	Deleted     []byte // as in Deletion
 }
 
 // IdentityChange is the set of profiles whose identities one generation changed.

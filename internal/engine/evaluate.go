@@ -101,12 +101,13 @@ func (e *Engine) ImportAudience(ctx context.Context, im Import, file io.Reader) 
 	if err := rows.Bind(schema.Leaves(), nil); err != nil {
 		return a, err
 	}
-	union, err := e.store.Union(ctx, a.Sandbox)
+	policy, err := e.policy(ctx, a.Sandbox)
 	if err != nil {
 		return a, err
 	}
-	batch := lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: lakeward.DatasetID(a.ID), Source: im.Name, CreatedAt: now()}
-	w, err := e.warehouse.NewBatch(ctx, a.Sandbox, batch, schema, union)
+	batch := lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: lakeward.DatasetID(a.ID), Source: im.Name, CreatedAt: now(),
+		Import: &lakeward.ImportIdentity{Column: im.Identity, Namespace: a.Namespace}}
+	w, err := e.warehouse.NewBatch(ctx, a.Sandbox, batch, schema, policy)
 	if err != nil {
 		return a, err
 	}

@@ -53,12 +53,12 @@ func (e *Engine) UploadDataset(ctx context.Context, up Upload, file io.Reader) (
 	if err != nil {
 		return lakeward.Batch{}, err
 	}
-	union, err := e.store.Union(ctx, up.Sandbox)
+	policy, err := e.policy(ctx, up.Sandbox)
 	if err != nil {
 		return lakeward.Batch{}, err
 	}
 	batch := lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: d.ID, Source: path.Base(up.Name), CreatedAt: now()}
-	w, err := e.warehouse.NewBatch(ctx, up.Sandbox, batch, schema, union)
+	w, err := e.warehouse.NewBatch(ctx, up.Sandbox, batch, schema, policy)
 	if err != nil {
 		return batch, err
 	}

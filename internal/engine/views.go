@@ -4,7 +4,11 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/lakeward/lakeward"
 )
@@ -42,10 +46,13 @@ func (e *Engine) Views(ctx context.Context, sandbox, dir string) (string, error)
 	}
 	var parts []string
 	for i, f := range snap.Profiles {
+		if f.Table.Path == "" {
+			continue
+		}
 		parts = append(parts, fmt.Sprintf("  SELECT %d AS \"lw file\", * FROM read_parquet(%s)", i, sqlPath(dir, f.Table)))
 	}
 	if len(parts) > 0 {
-		fmt.Fprintf(&b, "CREATE OR REPLACE VIEW profiles AS SELECT * EXCLUDE (\"lw file\") FROM (\n%s\n) QUALIFY row_number() OVER (PARTITION BY number ORDER BY \"lw file\" DESC) = 1;\n", strings.Join(parts, "\n  UNION ALL BY NAME\n"))
+		fmt.Fprintf(&b, "CREATE OR REPLACE VIEW profiles AS SELECT * EXCLUDE (\"lw file\") FROM (\n%s\n)%s QUALIFY row_number() OVER (PARTITION BY number ORDER BY \"lw file\" DESC) = 1;\n", strings.Join(parts, "\n  UNION ALL BY NAME\n"), without(snap.Gone()))
 	}
 	audiences, err := e.store.Audiences(ctx, sandbox)
 	if err != nil {
@@ -54,12 +61,41 @@ func (e *Engine) Views(ctx context.Context, sandbox, dir string) (string, error)
 	for _, a := range audiences {
 		names.count("audience " + a.Name)
 	}
+	all := snap.All()
 	for _, a := range audiences {
 		if m, ok := snap.Memberships[a.ID]; ok {
-			fmt.Fprintf(&b, "CREATE OR REPLACE VIEW %s AS SELECT number, status, lastQualificationTime FROM read_parquet(%s);\n", names.of("audience "+a.Name, string(a.ID)), sqlPath(dir, m.Table))
+			late := m.Late()
+			fmt.Fprintf(&b, "CREATE OR REPLACE VIEW %s AS SELECT number, status, lastQualificationTime FROM read_parquet(%s)%s%s;\n", names.of("audience "+a.Name, string(a.ID)), sqlPath(dir, m.Table), without(m.Stale(all)), lateMembers(late, m.EvaluatedAt))
 		}
 	}
 	return b.String(), nil
+}
+
+// without leaves numbers out: of profiles that are gone, whose rows stay until the files are written anew.
+func without(numbers *roaring.Bitmap) string {
+	if numbers.IsEmpty() {
+		return ""
+	}
+	return " WHERE number NOT IN (" + numberList(numbers) + ")"
+}
+
+// lateMembers adds those that carry on members since the evaluation, and have no row yet.
+func lateMembers(numbers *roaring.Bitmap, at time.Time) string {
+	if numbers.IsEmpty() {
+		return ""
+	}
+	return fmt.Sprintf(" UNION ALL SELECT unnest([%s])::INTEGER, '%s', TIMESTAMPTZ '%s'", numberList(numbers), lakeward.Realized, at.UTC().Format("2006-01-02 15:04:05.000Z"))
+}
+
+func numberList(numbers *roaring.Bitmap) string {
+	var b strings.Builder
+	for it := numbers.Iterator(); it.HasNext(); {
+		if b.Len() > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.FormatUint(uint64(it.Next()), 10))
+	}
+	return b.String()
 }
 
 // viewNames counts the names: DuckDB does not tell upper from lower case, and ours may stand twice (D20).

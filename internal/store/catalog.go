@@ -37,10 +37,69 @@ func (s *Store) Snapshot(ctx context.Context, sandbox string, generation int64) 
 	if snap.Hash, err = readHash(ctx, tx, sandbox, snap.Generation); err != nil {
 		return snap, err
 	}
+	if snap.IdentityState, err = readIdentityState(ctx, tx, snap); err != nil {
+		return snap, err
+	}
 	if err := readProfiles(ctx, tx, &snap); err != nil {
 		return snap, err
 	}
-	return snap, readMemberships(ctx, tx, &snap)
+	if err := readMemberships(ctx, tx, &snap); err != nil {
+		return snap, err
+	}
+	return snap, readHeirs(ctx, tx, &snap)
+}
+
+// readIdentityState finds the newest generation that may have changed who has which identity: any but those
+// of a kind that is known to leave them.
+func readIdentityState(ctx context.Context, q querier, snap lakeward.Snapshot) (string, error) {
+	var hash string
+	err := q.QueryRowContext(ctx, `SELECT hash FROM generation WHERE sandbox = $1 AND no <= $2 AND kind NOT IN ('evaluation', 'compaction') ORDER BY no DESC LIMIT 1`,
+		snap.Sandbox, snap.Generation).Scan(&hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return hash, err
+}
+
+// readHeirs reads those that a membership of the snapshot does not know yet.
+func readHeirs(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
+	oldest := snap.Generation
+	for _, m := range snap.Memberships {
+		oldest = min(oldest, m.Generation)
+	}
+	rows, err := q.QueryContext(ctx, `SELECT generation, pairs FROM heirs WHERE sandbox = $1 AND generation > $2 AND generation <= $3 ORDER BY generation`, snap.Sandbox, oldest, snap.Generation)
+	if err != nil {
+		return fmt.Errorf("read joined profiles: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var h lakeward.Heirs
+		if err := rows.Scan(&h.Generation, &h.Pairs); err != nil {
+			return err
+		}
+		snap.Heirs = append(snap.Heirs, h)
+	}
+	return rows.Err()
+}
+
+// Deletions lists what was deleted, oldest first.
+func (s *Store) Deletions(ctx context.Context, sandbox string) ([]lakeward.Deletion, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT generation, created_at, sums FROM deletion WHERE sandbox = $1 ORDER BY generation`, sandbox)
+	if err != nil {
+		return nil, fmt.Errorf("read deletions: %w", err)
+	}
+	defer rows.Close()
+	var out []lakeward.Deletion
+	for rows.Next() {
+		var d lakeward.Deletion
+		var at int64
+		if err := rows.Scan(&d.Generation, &at, &d.Sums); err != nil {
+			return nil, err
+		}
+		d.At = fromMillis(at)
+		out = append(out, d)
+	}
+	return out, rows.Err()
 }
 
 func readHead(ctx context.Context, q querier, sandbox string) (generation int64, next uint32, err error) {
@@ -61,20 +120,25 @@ func readHash(ctx context.Context, q querier, sandbox string, generation int64) 
 }
 
 func readProfiles(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
-	rows, err := q.QueryContext(ctx, `SELECT profiles, identities, numbers FROM profile_file
+	rows, err := q.QueryContext(ctx, `SELECT profiles, identities, fragments, numbers FROM profile_file
 		WHERE sandbox = $1 AND from_generation <= $2 AND (to_generation IS NULL OR to_generation > $2) ORDER BY from_generation, seq`, snap.Sandbox, snap.Generation)
 	if err != nil {
 		return fmt.Errorf("read profile files: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var table, identities string
+		var table, identities, fragments string
 		var f lakeward.ProfileFile
-		if err := rows.Scan(&table, &identities, &f.Numbers); err != nil {
+		if err := rows.Scan(&table, &identities, &fragments, &f.Numbers); err != nil {
 			return err
 		}
 		if err := errors.Join(json.Unmarshal([]byte(table), &f.Table), json.Unmarshal([]byte(identities), &f.Identities)); err != nil {
 			return err
+		}
+		if fragments != "" {
+			if err := json.Unmarshal([]byte(fragments), &f.Fragments); err != nil {
+				return err
+			}
 		}
 		snap.Profiles = append(snap.Profiles, f)
 	}
@@ -82,7 +146,7 @@ func readProfiles(ctx context.Context, q querier, snap *lakeward.Snapshot) error
 }
 
 func readMemberships(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
-	rows, err := q.QueryContext(ctx, `SELECT audience_id, data, members, exited, member_count, evaluated_at FROM membership m WHERE sandbox = $1
+	rows, err := q.QueryContext(ctx, `SELECT audience_id, generation, data, members, exited, member_count, evaluated_at FROM membership m WHERE sandbox = $1
 		AND generation = (SELECT max(generation) FROM membership n WHERE n.sandbox = m.sandbox AND n.audience_id = m.audience_id AND n.generation <= $2)`, snap.Sandbox, snap.Generation)
 	if err != nil {
 		return fmt.Errorf("read memberships: %w", err)
@@ -92,7 +156,7 @@ func readMemberships(ctx context.Context, q querier, snap *lakeward.Snapshot) er
 		var m lakeward.Membership
 		var data string
 		var at int64
-		if err := rows.Scan(&m.Audience, &data, &m.Members, &m.Exited, &m.Count, &at); err != nil {
+		if err := rows.Scan(&m.Audience, &m.Generation, &data, &m.Members, &m.Exited, &m.Count, &at); err != nil {
 			return err
 		}
 		m.EvaluatedAt = fromMillis(at)
@@ -145,6 +209,11 @@ func (s *Store) Commit(ctx context.Context, sandbox string, c lakeward.Change) (
 				return err
 			}
 		}
+		if c.Policy != nil {
+			if err := s.replace(ctx, tx, policyDocument(*c.Policy)); err != nil {
+				return err
+			}
+		}
 		w := &commitWriter{tx: tx, sandbox: sandbox, no: no, chain: sha256.New()}
 		_, _ = io.WriteString(w.chain, before)
 		if err := w.write(ctx, c); err != nil {
@@ -181,16 +250,25 @@ func (w *commitWriter) write(ctx context.Context, c lakeward.Change) error {
 			return err
 		}
 	}
-	for i, f := range c.Profiles {
-		table, identities, err := pair(f.Table, f.Identities)
-		if err != nil {
+	if c.Rebuilt {
+		if err := w.endProfiles(ctx); err != nil {
 			return err
 		}
-		w.link(f.Table.Path, []byte(f.Table.SHA256))
-		w.link(f.Identities.Path, []byte(f.Identities.SHA256))
-		w.link(f.Table.Path+"#numbers", f.Numbers)
-		if _, err := w.tx.ExecContext(ctx, `INSERT INTO profile_file (sandbox, from_generation, seq, profiles, identities, numbers) VALUES ($1, $2, $3, $4, $5, $6)`,
-			w.sandbox, w.no, i, table, identities, blob(f.Numbers)); err != nil {
+	}
+	for i, f := range c.Profiles {
+		if err := w.profileFile(ctx, i, f); err != nil {
+			return err
+		}
+	}
+	if len(c.Heirs) > 0 {
+		w.link("#heirs", c.Heirs)
+		if _, err := w.tx.ExecContext(ctx, `INSERT INTO heirs (sandbox, generation, pairs) VALUES ($1, $2, $3)`, w.sandbox, w.no, c.Heirs); err != nil {
+			return err
+		}
+	}
+	if len(c.Deleted) > 0 {
+		w.link("#deleted", c.Deleted)
+		if _, err := w.tx.ExecContext(ctx, `INSERT INTO deletion (sandbox, generation, created_at, sums) VALUES ($1, $2, $3, $4)`, w.sandbox, w.no, millis(c.At), c.Deleted); err != nil {
 			return err
 		}
 	}
@@ -200,6 +278,35 @@ func (w *commitWriter) write(ctx context.Context, c lakeward.Change) error {
 		}
 	}
 	return nil
+}
+
+// endProfiles lets the files of before end with this generation; they stay readable for who has pinned an older one.
+func (w *commitWriter) endProfiles(ctx context.Context) error {
+	w.link("#rebuilt", nil)
+	_, err := w.tx.ExecContext(ctx, `UPDATE profile_file SET to_generation = $1 WHERE sandbox = $2 AND to_generation IS NULL`, w.no, w.sandbox)
+	return err
+}
+
+func (w *commitWriter) profileFile(ctx context.Context, seq int, f lakeward.ProfileFile) error {
+	table, identities, err := pair(f.Table, f.Identities)
+	if err != nil {
+		return err
+	}
+	fragments := ""
+	if f.Fragments.Path != "" {
+		doc, err := json.Marshal(f.Fragments)
+		if err != nil {
+			return err
+		}
+		fragments = string(doc)
+		w.link(f.Fragments.Path, []byte(f.Fragments.SHA256))
+	}
+	w.link(f.Table.Path, []byte(f.Table.SHA256))
+	w.link(f.Identities.Path, []byte(f.Identities.SHA256))
+	w.link(f.Table.Path+"#numbers", f.Numbers)
+	_, err = w.tx.ExecContext(ctx, `INSERT INTO profile_file (sandbox, from_generation, seq, profiles, identities, fragments, numbers) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		w.sandbox, w.no, seq, table, identities, fragments, blob(f.Numbers))
+	return err
 }
 
 func (w *commitWriter) batch(ctx context.Context, b lakeward.Batch) error {
@@ -244,7 +351,7 @@ func pair(a, b lakeward.DataFile) (string, string, error) {
 // Named lists all files that a row names, by path; what else lies beside them is garbage.
 func (s *Store) Named(ctx context.Context) (map[string]lakeward.DataFile, error) {
 	out := map[string]lakeward.DataFile{}
-	for _, query := range []string{`SELECT profiles FROM profile_file`, `SELECT identities FROM profile_file`, `SELECT data FROM membership`, `SELECT files FROM batch`} {
+	for _, query := range []string{`SELECT profiles FROM profile_file`, `SELECT identities FROM profile_file`, `SELECT fragments FROM profile_file WHERE fragments <> ''`, `SELECT data FROM membership`, `SELECT files FROM batch`} {
 		if err := s.namePaths(ctx, query, out); err != nil {
 			return nil, fmt.Errorf("list files: %w", err)
 		}
@@ -274,7 +381,9 @@ func (s *Store) namePaths(ctx context.Context, query string, out map[string]lake
 			return err
 		}
 		for _, f := range files {
-			out[f.Path] = f
+			if f.Path != "" {
+				out[f.Path] = f
+			}
 		}
 	}
 	return rows.Err()

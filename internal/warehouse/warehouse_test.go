@@ -57,6 +57,11 @@ func schema() lakeward.Schema {
 		{Name: "n", Type: lakeward.TypeLong}}}
 }
 
+// policy is that of a new sandbox.
+func policy() warehouse.Policy {
+	return warehouse.Policy{MergePolicy: lakeward.DefaultMergePolicy(sandbox), Union: schema().Leaves()}
+}
+
 // record is one row of an upload; a field may be empty.
 type record struct {
 	id, mail string
@@ -65,7 +70,7 @@ type record struct {
 
 func (h *home) ingest(records []record) {
 	h.t.Helper()
-	b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: "d", CreatedAt: time.Now().UTC()}, schema(), schema().Leaves())
+	b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: "d", CreatedAt: time.Now().UTC()}, schema(), policy())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -269,7 +274,7 @@ func TestDamagedFileIsNamed(t *testing.T) {
 			defer h.close()
 			h.ingest([]record{{"0", "a@x", 0}})
 			files, err := filepath.Glob(filepath.Join(h.dir, "profiles", sandbox, "*.parquet"))
-			if err != nil || len(files) != 2 {
+			if err != nil || len(files) != 3 {
 				t.Fatalf("files %v, %v", files, err)
 			}
 			for _, f := range files {
@@ -294,7 +299,7 @@ func TestDamagedFileIsNamed(t *testing.T) {
 func TestDiscardedBatchLeavesNothing(t *testing.T) {
 	h := newHome(t, t.TempDir())
 	defer h.close()
-	b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: "b", DatasetID: "d", CreatedAt: time.Now().UTC()}, schema(), schema().Leaves())
+	b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: "b", DatasetID: "d", CreatedAt: time.Now().UTC()}, schema(), policy())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +326,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	named, err := h.store.Named(ctx())
-	if err != nil || len(named) != 3 {
+	if err != nil || len(named) != 4 {
 		t.Fatalf("Named: %v, %v", named, err)
 	}
 	if n, err := h.Sweep(named); err != nil || n != 1 {
@@ -333,4 +338,33 @@ func TestSweep(t *testing.T) {
 	if got := h.profiles(0, nil); !slices.Equal(got, []string{"0 0 a@x 0 [a@x]"}) {
 		t.Errorf("profiles %q", got)
 	}
+}
+
+// BenchmarkBatchOf5000 adds 5,000 records, new ones and known ones, to a store of 5 million profiles.
+func BenchmarkBatchOf5000(b *testing.B) {
+	const profiles, size = 5_000_000, 5_000
+	h := newHome(b, b.TempDir())
+	defer h.close()
+	records := func(from, n, step int) (out []record) {
+		for i := range n {
+			id := from + i*step
+			out = append(out, record{fmt.Sprintf("customer-%d", id), fmt.Sprintf("c%d@example.org", id), int64(i)})
+		}
+		return out
+	}
+	for from := 0; from < profiles; from += 1_000_000 {
+		h.ingest(records(from, 1_000_000, 1))
+	}
+	next := profiles
+	b.Run("new", func(b *testing.B) {
+		for b.Loop() {
+			h.ingest(records(next, size, 1))
+			next += size
+		}
+	})
+	b.Run("known", func(b *testing.B) {
+		for b.Loop() {
+			h.ingest(records(0, size, profiles/size))
+		}
+	})
 }
