@@ -58,7 +58,7 @@ type Membership struct {
 // Change is what one commit adds to the profile store.
 type Change struct {
 	Base        int64  // the generation that the change was computed from
-	Kind        string // "ingest", "evaluation", "delete" or "rebuild"
+	Kind        string // "ingest", "dataset" for records that feed no profiles, "evaluation", "delete" or "rebuild"
 	At          time.Time
 	NextNumber  uint32
 	Batch       *Batch

@@ -53,7 +53,7 @@ func (s *Store) Snapshot(ctx context.Context, sandbox string, generation int64) 
 // of a kind that is known to leave them.
 func readIdentityState(ctx context.Context, q querier, snap lakeward.Snapshot) (string, error) {
 	var hash string
-	err := q.QueryRowContext(ctx, `SELECT hash FROM generation WHERE sandbox = $1 AND no <= $2 AND kind NOT IN ('evaluation', 'compaction') ORDER BY no DESC LIMIT 1`,
+	err := q.QueryRowContext(ctx, `SELECT hash FROM generation WHERE sandbox = $1 AND no <= $2 AND kind NOT IN ('dataset', 'evaluation', 'compaction') ORDER BY no DESC LIMIT 1`,
 		snap.Sandbox, snap.Generation).Scan(&hash)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil

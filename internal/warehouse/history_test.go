@@ -45,7 +45,8 @@ type person struct {
 	number    uint32
 	fragments []*piece
 	member    map[lakeward.AudienceID]bool
-	awaited   map[string]bool // identities that the current batch has named, which find the person until it ends
+	awaited   map[string]bool // identities that find the person while the current batch is read
+	stored    map[string]bool // identities of this number before the batch
 }
 
 // piece is what a person has of one dataset under one primary identity.
@@ -80,6 +81,17 @@ type people struct {
 	next   uint32
 	at     int
 	gone   map[uint32]bool // numbers that must never come back
+}
+
+// begin starts a batch: what the store knew before it holds while it is read.
+func (m *people) begin() {
+	for _, p := range m.all {
+		p.awaited, p.stored = map[string]bool{}, map[string]bool{}
+		p.await(p.ids())
+		for _, id := range p.ids() {
+			p.stored[id] = true
+		}
+	}
 }
 
 func stitched(id string) bool { return !strings.HasPrefix(id, "Partner=") }
@@ -136,7 +148,7 @@ func (m *people) record(dataset lakeward.DatasetID, s lakeward.Schema, r row) *p
 	}
 	found := m.find(f.ids, s.Class)
 	if len(found) == 0 {
-		p := &person{number: m.next, member: map[lakeward.AudienceID]bool{}, awaited: map[string]bool{}}
+		p := &person{number: m.next, member: map[lakeward.AudienceID]bool{}, awaited: map[string]bool{}, stored: map[string]bool{}}
 		m.next++
 		m.all = append(m.all, p)
 		found = []*person{p}
@@ -181,7 +193,12 @@ func (p *person) await(ids []string) {
 // knows reports whether an event says nothing new of a person.
 func (m *people) knows(p *person, ids []string) bool {
 	have := p.ids()
-	return !slices.ContainsFunc(ids, func(id string) bool { return !slices.Contains(have, id) && !p.awaited[id] })
+	return !slices.ContainsFunc(ids, func(id string) bool {
+		if !stitched(id) {
+			return !p.stored[id]
+		}
+		return !slices.Contains(have, id) && !p.awaited[id]
+	})
 }
 
 func (m *people) join(p, o *person) {
@@ -294,14 +311,11 @@ func (h *history) batch(dataset lakeward.DatasetID, s lakeward.Schema, rows []ro
 	h.must(err)
 	h.past = append(h.past, warehouse.Step{Batch: done, Schema: s})
 	var listed []*person
-	for _, p := range h.model.all { // what the store knew before a batch holds while it is read
-		p.await(p.ids())
-	}
+	h.model.begin()
 	for _, r := range rows {
 		listed = append(listed, h.model.record(dataset, s, r))
 	}
 	for _, p := range h.model.all {
-		p.awaited = map[string]bool{}
 		if audience != nil {
 			delete(p.member, audience.ID)
 			if slices.Contains(listed, p) {
@@ -531,14 +545,9 @@ func TestChangedPolicyEqualsOneFromTheBeginning(t *testing.T) {
 			s := historySchemas()[lakeward.DatasetID(what)]
 			rows := drawRows(t, s)
 			h.batch(lakeward.DatasetID(what), s, rows, nil)
-			for _, p := range other.all {
-				p.await(p.ids())
-			}
+			other.begin()
 			for _, r := range rows {
 				other.record(lakeward.DatasetID(what), s, r)
-			}
-			for _, p := range other.all {
-				p.awaited = map[string]bool{}
 			}
 		}
 		h.evaluate()

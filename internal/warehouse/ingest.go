@@ -32,8 +32,9 @@ func (w *Warehouse) NewBatch(ctx context.Context, sandbox string, batch lakeward
 		return nil, err
 	}
 	b := &BatchWriter{w: w, leaves: schema.Leaves(), batch: batch, base: snap, seen: roaring.New(),
-		change: lakeward.Change{Base: snap.Generation, Kind: "ingest", At: batch.CreatedAt, NextNumber: snap.NextNumber}}
+		change: lakeward.Change{Base: snap.Generation, Kind: "dataset", At: batch.CreatedAt, NextNumber: snap.NextNumber}}
 	if schema.Profile {
+		b.change.Kind = "ingest"
 		index, err := w.IdentityIndex(ctx, snap)
 		if err != nil {
 			return nil, err

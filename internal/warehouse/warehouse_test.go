@@ -340,6 +340,102 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// The identity index is a cache: one that is missing, damaged or of another state is made anew, and never finds a
+// wrong profile.
+func TestIndexIsMadeAnew(t *testing.T) {
+	each := func(pattern string, change func(string) error) func(dir string) error {
+		return func(dir string) error {
+			files, err := filepath.Glob(filepath.Join(dir, "index", sandbox, pattern))
+			if err != nil || len(files) == 0 {
+				return fmt.Errorf("no %s: %w", pattern, err)
+			}
+			for _, f := range files {
+				if err := change(f); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	for name, damage := range map[string]func(dir string) error{
+		"missing":            func(dir string) error { return os.RemoveAll(filepath.Join(dir, "index")) },
+		"a run is missing":   each("*.run", os.Remove),
+		"a run is cut":       each("*.run", func(f string) error { return os.Truncate(f, 50) }),
+		"a run is empty":     each("*.run", func(f string) error { return os.Truncate(f, 0) }),
+		"the manifest":       each("manifest.json", func(f string) error { return os.WriteFile(f, []byte("{"), 0o600) }),
+		"a block is changed": each("*.run", func(f string) error { return flip(f, 30) }),
+		"of another state": each("manifest.json", func(f string) error {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(f, []byte(strings.Replace(string(b), `"state":"`, `"state":"0`, 1)), 0o600)
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHome(t, t.TempDir())
+			defer h.close()
+			h.ingest([]record{{"0", "a@x", 0}, {"1", "b@x", 1}})
+			if err := damage(h.dir); err != nil {
+				t.Fatal(err)
+			}
+			snap, err := h.Snapshot(ctx(), sandbox, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			number, _, ok, err := h.FindProfile(ctx(), snap, "ECID", "1", 0)
+			if lakeward.CodeOf(err) == "DATA-1007" { // found while it was read; the next try is a new one
+				number, _, ok, err = h.FindProfile(ctx(), snap, "ECID", "1", 0)
+			}
+			if err != nil || !ok || number != 1 {
+				t.Fatalf("FindProfile: %d %v %v", number, ok, err)
+			}
+			h.ingest([]record{{"1", "c@x", 2}, {"2", "", 3}})
+			if got, want := h.profiles(0, nil), []string{"0 0 a@x 0 [a@x]", "1 1 c@x 2 [c@x]", "2 2 - 3 []"}; !slices.Equal(got, want) {
+				t.Errorf("profiles %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// flip changes one byte of a file.
+func flip(name string, at int) error {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	b[at] ^= 1
+	return os.WriteFile(name, b, 0o600)
+}
+
+// The files of an index do not become many: small runs are merged, and what no manifest names is removed.
+func TestIndexHasFewFiles(t *testing.T) {
+	h := newHome(t, t.TempDir())
+	defer h.close()
+	for i := range 60 {
+		h.ingest([]record{{fmt.Sprint(i), fmt.Sprintf("m%d@x", i), 0}, {fmt.Sprint(i / 2), "", 1}})
+	}
+	files, err := os.ReadDir(filepath.Join(h.dir, "index", sandbox))
+	if err != nil || len(files) > 12 {
+		t.Errorf("%d files after 60 batches, %v", len(files), err)
+	}
+	stray := filepath.Join(h.dir, "index", sandbox, "stray.run")
+	if err := os.WriteFile(stray, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	named, err := h.store.Named(ctx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Sweep(named); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(filepath.Join(h.dir, "index", sandbox))
+	if err != nil || len(left) != len(files) {
+		t.Errorf("%d files after the sweep, %d before the stray one, %v", len(left), len(files), err)
+	}
+}
+
 // BenchmarkBatchOf5000 adds 5,000 records, new ones and known ones, to a store of 5 million profiles.
 func BenchmarkBatchOf5000(b *testing.B) {
 	const profiles, size = 5_000_000, 5_000
