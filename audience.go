@@ -26,12 +26,22 @@ type Audience struct {
 	Origin      Origin     `json:"origin"`
 	Rule        string     `json:"rule,omitempty"`      // PQL text of a rule audience
 	Namespace   string     `json:"namespace,omitempty"` // of the primary identity of an uploaded one
-	CreatedAt   time.Time  `json:"createdAt"`
+	// MergePolicy is the policy whose profiles are its members; "" is the first one of the sandbox.
+	MergePolicy MergePolicyID `json:"mergePolicy,omitempty"`
+	CreatedAt   time.Time     `json:"createdAt"`
 	// The state of the latest evaluation or import; zero before it.
 	Members     int64      `json:"members"`
 	EvaluatedAt *time.Time `json:"evaluatedAt,omitempty"`
 	Generation  int64      `json:"generation,omitempty"`
 	Breakdown   *Breakdown `json:"breakdown,omitempty"` // nil before it, and where nobody asked for it
+}
+
+// Policy is the merge policy whose profiles are the members.
+func (a Audience) Policy() MergePolicyID {
+	if a.MergePolicy == "" {
+		return FirstPolicy
+	}
+	return a.MergePolicy
 }
 
 // Breakdown says how the members of an audience changed in its latest evaluation or import (SEG-07).

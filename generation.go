@@ -6,9 +6,11 @@ import "time"
 // internal/warehouse looks inside.
 type Bitmap []byte
 
-// Snapshot names the files of the profile store at one generation: a numbered state of a sandbox.
+// Snapshot names the files of the profile store at one generation: a numbered state of a sandbox, as one merge
+// policy sees it. Each policy has its own profiles and its own numbers.
 type Snapshot struct {
 	Sandbox    string
+	Policy     MergePolicyID
 	Generation int64
 	Hash       string // hex, of the chain of generations (DLV-125)
 	// IdentityState is the hash of the newest generation that changed who has which identity, "" if none did.
@@ -60,16 +62,38 @@ type Change struct {
 	Base        int64  // the generation that the change was computed from
 	Kind        string // "ingest", "dataset" for records that feed no profiles, "evaluation", "delete" or "rebuild"
 	At          time.Time
-	NextNumber  uint32
 	Batch       *Batch
-	Audience    *Audience    // stored, or replaced, with its membership
-	Policy      *MergePolicy // stored, or replaced, with the profiles that follow it
-	Rebuilt     bool         // the profile files before this generation end with it
+	Audience    *Audience     // stored, or replaced, with its membership
+	Policies    []MergePolicy // stored, or replaced, with the profiles that follow them
+	Dropped     MergePolicyID // removed, with its profiles
+	Deleted     []byte        // as in Deletion
+	Of          MergePolicyID // whose profiles the following are; "" is the first policy of a sandbox
+	NextNumber  uint32
+	Rebuilt     bool // the profile files before this generation end with it
 	Profiles    []ProfileFile
 	Memberships []Membership
 	Identities  Bitmap // profiles whose identities changed (RUN-03)
 	Heirs       []byte // as in Heirs
-	Deleted     []byte // as in Deletion
+	Others      []ProfileChange
+}
+
+// ProfileChange is what a commit adds to the profiles of one more policy.
+type ProfileChange struct {
+	Of         MergePolicyID
+	NextNumber uint32
+	Rebuilt    bool
+	Profiles   []ProfileFile
+	Identities Bitmap
+	Heirs      []byte
+}
+
+// ByPolicy lists what a commit adds to the profiles of each policy.
+func (c Change) ByPolicy() []ProfileChange {
+	first := ProfileChange{Of: c.Of, NextNumber: c.NextNumber, Rebuilt: c.Rebuilt, Profiles: c.Profiles, Identities: c.Identities, Heirs: c.Heirs}
+	if first.Of == "" {
+		first.Of = FirstPolicy
+	}
+	return append([]ProfileChange{first}, c.Others...)
 }
 
 // IdentityChange is the set of profiles whose identities one generation changed.

@@ -38,9 +38,15 @@ const (
 	PrivateGraph Stitching = "graph" // records that share any identity, directly or by others (PRF-01)
 )
 
+// FirstPolicy is the policy that every sandbox begins with.
+const FirstPolicy MergePolicyID = "default"
+
+// MaxMergePolicies bounds the policies of a sandbox (PRF-02).
+const MaxMergePolicies = 5
+
 // DefaultMergePolicy is the policy of a sandbox until it is edited.
 func DefaultMergePolicy(sandbox string) MergePolicy {
-	return MergePolicy{ID: "default", Sandbox: sandbox, Name: "Default", Method: TimestampOrdered, Stitching: NoStitching, Default: true}
+	return MergePolicy{ID: FirstPolicy, Sandbox: sandbox, Name: "Default", Method: TimestampOrdered, Stitching: NoStitching, Default: true}
 }
 
 // Validate checks a policy; datasets are those of the sandbox that feed profiles.

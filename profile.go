@@ -46,8 +46,9 @@ type ProfileSource struct {
 	Row     int64     `json:"row"`             // of the batch, from 0; -1 if it is not known
 }
 
-// ProfileRef names a profile: by an identity, or by its number.
+// ProfileRef names a profile of a merge policy: by an identity, or by its number.
 type ProfileRef struct {
+	MergePolicy      string // name or id, "" is the default one
 	Namespace, Value string
 	Number           *uint32
 }

@@ -17,13 +17,13 @@ func audienceCommand(a *app) *cobra.Command {
 }
 
 func audienceCreate(a *app) *cobra.Command {
-	var rule, description string
+	var rule, description, policy string
 	c := &cobra.Command{Use: "create NAME --rule RULE", Short: "Create an audience by rule (PQL text)", Args: exactly("NAME"), RunE: func(c *cobra.Command, args []string) error {
 		if rule == "" {
 			return usage("--rule is needed, as in --rule 'orders >= 5 and total > 200'")
 		}
 		return a.withData(c.Context(), true, func(d *directory) error {
-			au, err := d.engine.CreateAudience(c.Context(), lakeward.Audience{Sandbox: a.settings.sandbox, Name: args[0], Description: description, Rule: rule})
+			au, err := d.engine.CreateAudience(c.Context(), lakeward.Audience{Sandbox: a.settings.sandbox, Name: args[0], Description: description, Rule: rule, MergePolicy: lakeward.MergePolicyID(policy)})
 			if err != nil {
 				return err
 			}
@@ -32,6 +32,7 @@ func audienceCreate(a *app) *cobra.Command {
 	}}
 	c.Flags().StringVar(&rule, "rule", "", "the rule")
 	c.Flags().StringVar(&description, "description", "", "description")
+	c.Flags().StringVar(&policy, "merge-policy", "", "name or id of the merge policy whose profiles are its members; it never changes (default: the default one)")
 	return c
 }
 
@@ -128,6 +129,7 @@ func audienceImport(a *app) *cobra.Command {
 		}}
 	c.Flags().StringVar(&im.Audience.Name, "name", "", "name of the audience")
 	c.Flags().StringVar(&im.Audience.Description, "description", "", "description")
+	c.Flags().StringVar((*string)(&im.Audience.MergePolicy), "merge-policy", "", "name or id of the merge policy whose profiles are its members; it never changes (default: the default one)")
 	c.Flags().StringVar(&im.Identity, "identity", "", "the column that identifies the profiles")
 	c.Flags().StringVar(&im.Audience.Namespace, "namespace", "", "code of that column's namespace")
 	return c

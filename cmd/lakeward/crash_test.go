@@ -124,7 +124,7 @@ func TestKillDuringUpload(t *testing.T) {
 	ok(t, "", "namespace", "create", "CRM", "--data", data)
 	ok(t, "", "schema", "create", "people", "--file", schema, "--data", data)
 	ok(t, "", "dataset", "create", "people", "--schema", "people", "--data", data)
-	ok(t, "", "merge-policy", "edit", "--stitching", "graph", "--data", data)
+	ok(t, "", "merge-policy", "edit", "Default", "--stitching", "graph", "--data", data)
 	batches := func() int {
 		var d lakeward.Dataset
 		if err := json.Unmarshal([]byte(ok(t, "", "dataset", "show", "people", "--json", "--data", data)), &d); err != nil {

@@ -66,7 +66,13 @@ func (a *app) checkData(c *cobra.Command, d *directory) (warehouse.Checked, erro
 	if err != nil {
 		return checked, err
 	}
-	return checked, d.engine.Warehouse().CheckSnapshot(c.Context(), a.settings.sandbox, &checked)
+	policies, err := d.store.MergePolicies(c.Context(), a.settings.sandbox)
+	for _, p := range policies {
+		if err == nil {
+			err = d.engine.Warehouse().CheckSnapshot(c.Context(), a.settings.sandbox, p.ID, &checked)
+		}
+	}
+	return checked, err
 }
 
 func checkedTable(c warehouse.Checked) table {

@@ -15,8 +15,8 @@ func profileCommand(a *app) *cobra.Command {
 }
 
 // profileRef reads which profile is meant.
-func profileRef(c *cobra.Command, number int64, args []string) (lakeward.ProfileRef, error) {
-	var ref lakeward.ProfileRef
+func profileRef(c *cobra.Command, number int64, policy string, args []string) (lakeward.ProfileRef, error) {
+	ref := lakeward.ProfileRef{MergePolicy: policy}
 	byNumber := c.Flags().Changed("number")
 	switch {
 	case byNumber && len(args) > 0, !byNumber && len(args) != 2:
@@ -34,8 +34,9 @@ func profileRef(c *cobra.Command, number int64, args []string) (lakeward.Profile
 
 func profileShow(a *app) *cobra.Command {
 	var number int64
+	var policy string
 	c := &cobra.Command{Use: "show NAMESPACE VALUE | --number N", Short: "Show a profile: attributes, identities, memberships, and the records that it is made of", RunE: func(c *cobra.Command, args []string) error {
-		ref, err := profileRef(c, number, args)
+		ref, err := profileRef(c, number, policy, args)
 		if err != nil {
 			return err
 		}
@@ -48,13 +49,15 @@ func profileShow(a *app) *cobra.Command {
 		})
 	}}
 	c.Flags().Int64Var(&number, "number", 0, "the number of the profile, in place of an identity")
+	c.Flags().StringVar(&policy, "merge-policy", "", "name or id of the merge policy whose profile is meant (default: the default one)")
 	return c
 }
 
 func profileDelete(a *app) *cobra.Command {
 	var number int64
+	var policy string
 	c := &cobra.Command{Use: "delete NAMESPACE VALUE | --number N", Short: "Delete a profile; its identities are free again, the rows of its datasets stay", RunE: func(c *cobra.Command, args []string) error {
-		ref, err := profileRef(c, number, args)
+		ref, err := profileRef(c, number, policy, args)
 		if err != nil {
 			return err
 		}
@@ -73,6 +76,7 @@ func profileDelete(a *app) *cobra.Command {
 		})
 	}}
 	c.Flags().Int64Var(&number, "number", 0, "the number of the profile, in place of an identity")
+	c.Flags().StringVar(&policy, "merge-policy", "", "name or id of the merge policy whose profile is meant (default: the default one)")
 	return c
 }
 

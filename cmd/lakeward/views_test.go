@@ -111,7 +111,7 @@ func TestViewsAfterDeletionsAndJoins(t *testing.T) {
 	run("schema", "create", "people", "--file", schema)
 	run("dataset", "create", "people", "--schema", "people")
 	upload("a,a@x,70\nb,b@x,70\nc,c@x,10\nd,d@x,70\ne,e@x,10\nf,f@x,70\n")
-	run("merge-policy", "edit", "--stitching", "graph")
+	run("merge-policy", "edit", "Default", "--stitching", "graph")
 	run("audience", "create", "old", "--rule", "age >= 60")
 	run("audience", "evaluate")
 	run("profile", "delete", "CRM", "b")

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"io"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // Evaluate computes the members of rule audiences in one pass over the columns that their rules use,
-// and commits them as one generation. refs are names or ids; none means all rule audiences. An audience that
+// and commits them as one generation for each merge policy. refs are names or ids; none means all rule audiences. An audience that
 // another one asks for by inSegment is evaluated with it, at the same time (S11).
 func (e *Engine) Evaluate(ctx context.Context, sandbox string, refs []string, p Progress) ([]lakeward.Audience, error) {
 	audiences, err := e.ruleAudiences(ctx, sandbox, refs)
@@ -19,25 +20,44 @@ func (e *Engine) Evaluate(ctx context.Context, sandbox string, refs []string, p 
 		return audiences, err
 	}
 	at := now()
-	j, err := e.runJob(ctx, sandbox, audiences, at, p)
-	if err != nil {
-		return nil, err
-	}
+	before := map[lakeward.AudienceID]*roaring.Bitmap{}
 	members := map[lakeward.AudienceID]*roaring.Bitmap{}
-	for _, r := range j.rules {
-		members[r.audience.ID] = r.members
-	}
-	if _, err := e.warehouse.SaveMemberships(ctx, j.snap, members, at); err != nil {
-		return nil, err
+	for _, list := range byPolicy(audiences) {
+		j, err := e.runJob(ctx, sandbox, list, at, p)
+		if err != nil {
+			return nil, err
+		}
+		decided := map[lakeward.AudienceID]*roaring.Bitmap{}
+		for _, r := range j.rules {
+			id := r.audience.ID
+			decided[id], members[id], before[id] = r.members, r.members, j.snap.Memberships[id].Members
+		}
+		if _, err := e.warehouse.SaveMemberships(ctx, j.snap, decided, at); err != nil {
+			return nil, err
+		}
 	}
 	for i := range audiences {
 		if audiences[i], err = e.store.Audience(ctx, sandbox, string(audiences[i].ID)); err != nil {
 			return nil, err
 		}
 		id := audiences[i].ID
-		audiences[i].Breakdown = breakdown(j.snap.Memberships[id].Members, members[id])
+		audiences[i].Breakdown = breakdown(before[id], members[id])
 	}
 	return audiences, nil
+}
+
+// byPolicy groups audiences whose members are profiles of one merge policy, in the order of the audiences.
+func byPolicy(audiences []lakeward.Audience) [][]lakeward.Audience {
+	var out [][]lakeward.Audience
+	for _, a := range audiences {
+		i := slices.IndexFunc(out, func(list []lakeward.Audience) bool { return list[0].Policy() == a.Policy() })
+		if i < 0 {
+			out = append(out, nil)
+			i = len(out) - 1
+		}
+		out[i] = append(out[i], a)
+	}
+	return out
 }
 
 func (e *Engine) ruleAudiences(ctx context.Context, sandbox string, refs []string) ([]lakeward.Audience, error) {
@@ -80,6 +100,10 @@ func (e *Engine) ImportAudience(ctx context.Context, im Import, file io.Reader) 
 	if err := a.Validate(); err != nil {
 		return a, err
 	}
+	var err error
+	if a.MergePolicy, err = e.policyID(ctx, a); err != nil {
+		return a, err
+	}
 	if err := e.sameAudience(ctx, &a); err != nil {
 		return a, err
 	}
@@ -101,13 +125,13 @@ func (e *Engine) ImportAudience(ctx context.Context, im Import, file io.Reader) 
 	if err := rows.Bind(schema.Leaves(), nil); err != nil {
 		return a, err
 	}
-	policy, err := e.policy(ctx, a.Sandbox)
+	policies, err := e.policies(ctx, a.Sandbox, a.Policy())
 	if err != nil {
 		return a, err
 	}
 	batch := lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: lakeward.DatasetID(a.ID), Source: im.Name, CreatedAt: now(),
 		Import: &lakeward.ImportIdentity{Column: im.Identity, Namespace: a.Namespace}}
-	w, err := e.warehouse.NewBatch(ctx, a.Sandbox, batch, schema, policy)
+	w, err := e.warehouse.NewBatch(ctx, a.Sandbox, batch, schema, policies)
 	if err != nil {
 		return a, err
 	}
@@ -130,7 +154,7 @@ func (e *Engine) sameAudience(ctx context.Context, a *lakeward.Audience) error {
 	if old.Origin != lakeward.UploadOrigin {
 		return &lakeward.Error{Kind: lakeward.Conflict, Code: "NAME-1020", Msg: "an audience by rule is named " + lakeward.Quote(a.Name) + " already; choose another name"}
 	}
-	a.ID, a.CreatedAt = old.ID, old.CreatedAt
+	a.ID, a.CreatedAt, a.MergePolicy = old.ID, old.CreatedAt, old.MergePolicy
 	return nil
 }
 

@@ -125,7 +125,7 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 	if !ok {
 		return fmt.Errorf("audience %s is not part of dataflow %s any more", audience.ID, flow.ID)
 	}
-	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, 0)
+	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, audience.Policy(), 0)
 	if err != nil {
 		return err
 	}
@@ -308,7 +308,7 @@ func (e *Engine) checkTimeline(ctx context.Context, d *deliver.Lake, r *lakeward
 	if rec.Store != d.Store {
 		return strange
 	}
-	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, rec.ToGeneration)
+	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, lakeward.FirstPolicy, rec.ToGeneration)
 	if lakeward.KindOf(err) == lakeward.NotFound || err == nil && snap.Hash != rec.GenerationHash {
 		return strange
 	}

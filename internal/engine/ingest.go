@@ -53,12 +53,12 @@ func (e *Engine) UploadDataset(ctx context.Context, up Upload, file io.Reader) (
 	if err != nil {
 		return lakeward.Batch{}, err
 	}
-	policy, err := e.policy(ctx, up.Sandbox)
+	policies, err := e.policies(ctx, up.Sandbox, "")
 	if err != nil {
 		return lakeward.Batch{}, err
 	}
 	batch := lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: d.ID, Source: path.Base(up.Name), CreatedAt: now()}
-	w, err := e.warehouse.NewBatch(ctx, up.Sandbox, batch, schema, policy)
+	w, err := e.warehouse.NewBatch(ctx, up.Sandbox, batch, schema, policies)
 	if err != nil {
 		return batch, err
 	}

@@ -2,19 +2,33 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/warehouse"
 )
 
-// policy is the merge policy of a sandbox with what the warehouse must know to follow it.
-func (e *Engine) policy(ctx context.Context, sandbox string) (warehouse.Policy, error) {
-	p, err := e.store.MergePolicy(ctx, sandbox)
+// policies are the merge policies of a sandbox with what the warehouse must know to follow them; that with the given id
+// stands first, the default one for "".
+func (e *Engine) policies(ctx context.Context, sandbox string, first lakeward.MergePolicyID) ([]warehouse.Policy, error) {
+	list, err := e.store.MergePolicies(ctx, sandbox)
 	if err != nil {
-		return warehouse.Policy{}, err
+		return nil, err
 	}
-	return e.policyOf(ctx, p)
+	var out []warehouse.Policy
+	for _, p := range list {
+		policy, err := e.policyOf(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		if p.ID == first {
+			out = append([]warehouse.Policy{policy}, out...)
+			continue
+		}
+		out = append(out, policy)
+	}
+	return out, nil
 }
 
 func (e *Engine) policyOf(ctx context.Context, p lakeward.MergePolicy) (warehouse.Policy, error) {
@@ -68,12 +82,30 @@ type MergePolicyEdit struct {
 	Method    *lakeward.MergeMethod
 	Datasets  []string // names or ids by precedence
 	Stitching *lakeward.Stitching
+	Default   bool // true makes it the default one
 }
 
-// EditMergePolicy changes the merge policy of a sandbox. Unless only its name changes, all profiles are made anew from
-// the records of the datasets, and become current in one generation together with the policy.
-func (e *Engine) EditMergePolicy(ctx context.Context, sandbox string, x MergePolicyEdit) (lakeward.MergePolicy, error) {
-	old, err := e.store.MergePolicy(ctx, sandbox)
+// CreateMergePolicy makes a policy and its profiles, out of the records of all datasets, in one generation.
+func (e *Engine) CreateMergePolicy(ctx context.Context, p lakeward.MergePolicy, x MergePolicyEdit) (lakeward.MergePolicy, error) {
+	list, err := e.store.MergePolicies(ctx, p.Sandbox)
+	if err != nil {
+		return p, err
+	}
+	if len(list) >= lakeward.MaxMergePolicies {
+		return p, &lakeward.Error{Kind: lakeward.Invalid, Code: "POLICY-1005", Msg: fmt.Sprintf("a sandbox has at most %d merge policies; edit or delete one", lakeward.MaxMergePolicies)}
+	}
+	p.ID, p.CreatedAt, p.Method, p.Stitching = lakeward.MergePolicyID(lakeward.NewID()), now(), lakeward.TimestampOrdered, lakeward.NoStitching
+	if p, err = e.edited(ctx, p, x); err != nil {
+		return p, err
+	}
+	return p, e.rebuild(ctx, p)
+}
+
+// EditMergePolicy changes a merge policy. If it changes what profiles are, they are made anew from the records of the
+// datasets, and become current in one generation together with the policy. A policy that becomes the
+// default one takes the place of the one before.
+func (e *Engine) EditMergePolicy(ctx context.Context, sandbox, ref string, x MergePolicyEdit) (lakeward.MergePolicy, error) {
+	old, err := e.store.MergePolicy(ctx, sandbox, ref)
 	if err != nil {
 		return old, err
 	}
@@ -81,23 +113,69 @@ func (e *Engine) EditMergePolicy(ctx context.Context, sandbox string, x MergePol
 	if err != nil {
 		return old, err
 	}
-	if p.Method == old.Method && p.Stitching == old.Stitching && slices.Equal(p.Datasets, old.Datasets) {
-		return p, e.store.SaveMergePolicy(ctx, p)
+	if p.Method != old.Method || p.Stitching != old.Stitching || !slices.Equal(p.Datasets, old.Datasets) {
+		return p, e.rebuild(ctx, p)
 	}
+	list, err := e.withDefault(ctx, p)
+	if err != nil {
+		return old, err
+	}
+	return p, e.store.SaveMergePolicies(ctx, list)
+}
+
+// withDefault lists the policy and, if it is the default one now, the one that is it no more.
+func (e *Engine) withDefault(ctx context.Context, p lakeward.MergePolicy) ([]lakeward.MergePolicy, error) {
+	out := []lakeward.MergePolicy{p}
+	list, err := e.store.MergePolicies(ctx, p.Sandbox)
+	for _, o := range list {
+		if p.Default && o.Default && o.ID != p.ID {
+			o.Default = false
+			out = append(out, o)
+		}
+	}
+	return out, err
+}
+
+func (e *Engine) rebuild(ctx context.Context, p lakeward.MergePolicy) error {
 	policy, err := e.policyOf(ctx, p)
 	if err != nil {
-		return old, err
+		return err
 	}
-	past, err := e.past(ctx, sandbox)
+	past, err := e.past(ctx, p.Sandbox)
 	if err != nil {
-		return old, err
+		return err
 	}
-	generation, err := e.warehouse.Rebuild(ctx, sandbox, policy, past, now())
+	with, err := e.withDefault(ctx, p)
 	if err != nil {
-		return old, err
+		return err
+	}
+	generation, err := e.warehouse.Rebuild(ctx, p.Sandbox, policy, past, with, now())
+	if err != nil {
+		return err
 	}
 	e.log.InfoContext(ctx, "profiles rebuilt", "merge_policy", p.ID, "stitching", p.Stitching, "method", p.Method, "generation", generation)
-	return p, nil
+	return nil
+}
+
+// DeleteMergePolicy removes a policy that nothing uses, and its profiles.
+func (e *Engine) DeleteMergePolicy(ctx context.Context, sandbox, ref string) error {
+	p, err := e.store.MergePolicy(ctx, sandbox, ref)
+	if err != nil {
+		return err
+	}
+	if p.Default || p.ID == lakeward.FirstPolicy {
+		return &lakeward.Error{Kind: lakeward.Conflict, Code: "USE-1001", Msg: "the merge policy " + lakeward.Quote(p.Name) + " is the default one, or the one that every sandbox begins with; make another one the default with: lakeward merge-policy edit NAME --default"}
+	}
+	audiences, err := e.store.Audiences(ctx, sandbox)
+	if err != nil {
+		return err
+	}
+	for _, a := range audiences {
+		if a.Policy() == p.ID {
+			return &lakeward.Error{Kind: lakeward.Conflict, Code: "USE-1001", Msg: "the merge policy " + lakeward.Quote(p.Name) + " is in use by audience " + lakeward.Quote(a.Name) + "; delete that one first"}
+		}
+	}
+	return e.warehouse.DropPolicy(ctx, sandbox, p.ID, now())
 }
 
 func (e *Engine) edited(ctx context.Context, p lakeward.MergePolicy, x MergePolicyEdit) (lakeward.MergePolicy, error) {
@@ -110,6 +188,7 @@ func (e *Engine) edited(ctx context.Context, p lakeward.MergePolicy, x MergePoli
 	if x.Stitching != nil {
 		p.Stitching = *x.Stitching
 	}
+	p.Default = p.Default || x.Default
 	if x.Method != nil {
 		if p.Method = *x.Method; p.Method == lakeward.TimestampOrdered {
 			p.Datasets = nil

@@ -33,13 +33,18 @@ func (e *Engine) Profile(ctx context.Context, sandbox string, ref lakeward.Profi
 	return p, err
 }
 
-// DeleteProfile takes a profile away and returns the generation that is without it. What runs have delivered stays where it is.
+// DeleteProfile takes a profile away, and its records out of the profiles of the other merge policies; it returns the
+// generation that is without it. What runs have delivered stays where it is.
 func (e *Engine) DeleteProfile(ctx context.Context, sandbox string, ref lakeward.ProfileRef) (number uint32, generation int64, err error) {
 	snap, number, _, err := e.findProfile(ctx, sandbox, ref)
 	if err != nil {
 		return 0, 0, err
 	}
-	if generation, err = e.warehouse.DeleteProfile(ctx, snap, number, now()); err != nil {
+	policies, err := e.policies(ctx, sandbox, snap.Policy)
+	if err != nil {
+		return 0, 0, err
+	}
+	if generation, err = e.warehouse.DeleteProfile(ctx, snap, number, policies[1:], now()); err != nil {
 		return 0, 0, err
 	}
 	e.log.InfoContext(ctx, "profile deleted", "number", number, "generation", generation)
@@ -48,7 +53,11 @@ func (e *Engine) DeleteProfile(ctx context.Context, sandbox string, ref lakeward
 
 // findProfile finds a profile in the newest generation. No error names the value: it may be personal.
 func (e *Engine) findProfile(ctx context.Context, sandbox string, ref lakeward.ProfileRef) (*warehouse.Snapshot, uint32, []uint32, error) {
-	snap, err := e.warehouse.Snapshot(ctx, sandbox, 0)
+	policy, err := e.store.MergePolicy(ctx, sandbox, ref.MergePolicy)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	snap, err := e.warehouse.Snapshot(ctx, sandbox, policy.ID, 0)
 	if err != nil {
 		return nil, 0, nil, err
 	}

@@ -16,7 +16,7 @@ func TestDeletedAndJoinedProfilesInAnExport(t *testing.T) {
 	w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true}))
 	w.people("1,a@x.org,,Ann,10", "2,b@x.org,,Bob,40", "3,c@x.org,,Cid,50", "4,d@x.org,,Dan,60")
 	graph := lakeward.PrivateGraph
-	must[lakeward.MergePolicy](t)(w.EditMergePolicy(t.Context(), sandbox, engine.MergePolicyEdit{Stitching: &graph}))
+	must[lakeward.MergePolicy](t)(w.EditMergePolicy(t.Context(), sandbox, "", engine.MergePolicyEdit{Stitching: &graph}))
 	adults := w.audience("adults", "age >= 18")
 	if _, _, err := w.DeleteProfile(t.Context(), sandbox, lakeward.ProfileRef{Namespace: "Email", Value: "d@x.org"}); err != nil {
 		t.Fatal(err)
@@ -62,11 +62,11 @@ func TestImportedMembersOutliveThePolicy(t *testing.T) {
 		t.Fatalf("members %s", got)
 	}
 	graph, none := lakeward.PrivateGraph, lakeward.NoStitching
-	must[lakeward.MergePolicy](t)(w.EditMergePolicy(t.Context(), sandbox, engine.MergePolicyEdit{Stitching: &graph}))
+	must[lakeward.MergePolicy](t)(w.EditMergePolicy(t.Context(), sandbox, "", engine.MergePolicyEdit{Stitching: &graph}))
 	if got := strings.Join(members(), " "); got != "a@x.org b@x.org new@x.org" {
 		t.Errorf("with a graph: members %s", got)
 	}
-	must[lakeward.MergePolicy](t)(w.EditMergePolicy(t.Context(), sandbox, engine.MergePolicyEdit{Stitching: &none}))
+	must[lakeward.MergePolicy](t)(w.EditMergePolicy(t.Context(), sandbox, "", engine.MergePolicyEdit{Stitching: &none}))
 	if got := strings.Join(members(), " "); got != "a@x.org b@x.org new@x.org" {
 		t.Errorf("without again: members %s; who came apart stays a member", got)
 	}

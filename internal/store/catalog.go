@@ -15,19 +15,22 @@ import (
 	"github.com/lakeward/lakeward"
 )
 
-// Snapshot returns the profile store of a sandbox at a generation, the newest one for 0.
-func (s *Store) Snapshot(ctx context.Context, sandbox string, generation int64) (lakeward.Snapshot, error) {
-	snap := lakeward.Snapshot{Sandbox: sandbox}
+// Snapshot returns the profile store of a sandbox at a generation, the newest one for 0, as a merge policy sees it.
+func (s *Store) Snapshot(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64) (lakeward.Snapshot, error) {
+	snap := lakeward.Snapshot{Sandbox: sandbox, Policy: policy}
 	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return snap, err
 	}
 	defer func() { _ = tx.Rollback() }()
-	head, next, err := readHead(ctx, tx, sandbox)
+	head, err := readHead(ctx, tx, sandbox)
 	if err != nil {
 		return snap, err
 	}
-	snap.Generation, snap.NextNumber = head, next
+	snap.Generation = head
+	if snap.NextNumber, err = readNext(ctx, tx, sandbox, policy); err != nil {
+		return snap, err
+	}
 	if generation != 0 {
 		if generation > head {
 			return snap, &lakeward.Error{Kind: lakeward.NotFound, Code: "DATA-1005", Msg: fmt.Sprintf("generation %d lies after the newest, %d", generation, head)}
@@ -49,12 +52,11 @@ func (s *Store) Snapshot(ctx context.Context, sandbox string, generation int64) 
 	return snap, readHeirs(ctx, tx, &snap)
 }
 
-// readIdentityState finds the newest generation that may have changed who has which identity: any but those
-// of a kind that is known to leave them.
+// readIdentityState finds the newest generation that may have changed who has which identity.
 func readIdentityState(ctx context.Context, q querier, snap lakeward.Snapshot) (string, error) {
 	var hash string
-	err := q.QueryRowContext(ctx, `SELECT hash FROM generation WHERE sandbox = $1 AND no <= $2 AND kind NOT IN ('dataset', 'evaluation', 'compaction') ORDER BY no DESC LIMIT 1`,
-		snap.Sandbox, snap.Generation).Scan(&hash)
+	err := q.QueryRowContext(ctx, `SELECT g.hash FROM identity_change c JOIN generation g ON g.sandbox = c.sandbox AND g.no = c.generation
+		WHERE c.sandbox = $1 AND c.policy = $2 AND c.generation <= $3 ORDER BY c.generation DESC LIMIT 1`, snap.Sandbox, snap.Policy, snap.Generation).Scan(&hash)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
@@ -67,7 +69,8 @@ func readHeirs(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
 	for _, m := range snap.Memberships {
 		oldest = min(oldest, m.Generation)
 	}
-	rows, err := q.QueryContext(ctx, `SELECT generation, pairs FROM heirs WHERE sandbox = $1 AND generation > $2 AND generation <= $3 ORDER BY generation`, snap.Sandbox, oldest, snap.Generation)
+	rows, err := q.QueryContext(ctx, `SELECT generation, heirs FROM identity_change WHERE sandbox = $1 AND policy = $2 AND generation > $3 AND generation <= $4 AND length(heirs) > 0 ORDER BY generation`,
+		snap.Sandbox, snap.Policy, oldest, snap.Generation)
 	if err != nil {
 		return fmt.Errorf("read joined profiles: %w", err)
 	}
@@ -102,12 +105,20 @@ func (s *Store) Deletions(ctx context.Context, sandbox string) ([]lakeward.Delet
 	return out, rows.Err()
 }
 
-func readHead(ctx context.Context, q querier, sandbox string) (generation int64, next uint32, err error) {
-	err = q.QueryRowContext(ctx, `SELECT generation, next_number FROM head WHERE sandbox = $1`, sandbox).Scan(&generation, &next)
+func readHead(ctx context.Context, q querier, sandbox string) (generation int64, err error) {
+	err = q.QueryRowContext(ctx, `SELECT generation FROM head WHERE sandbox = $1`, sandbox).Scan(&generation)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, 0, nil
+		return 0, nil
 	}
-	return generation, next, err
+	return generation, err
+}
+
+func readNext(ctx context.Context, q querier, sandbox string, policy lakeward.MergePolicyID) (next uint32, err error) {
+	err = q.QueryRowContext(ctx, `SELECT next_number FROM policy_head WHERE sandbox = $1 AND policy = $2`, sandbox, policy).Scan(&next)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return next, err
 }
 
 func readHash(ctx context.Context, q querier, sandbox string, generation int64) (string, error) {
@@ -121,7 +132,7 @@ func readHash(ctx context.Context, q querier, sandbox string, generation int64) 
 
 func readProfiles(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
 	rows, err := q.QueryContext(ctx, `SELECT profiles, identities, fragments, numbers FROM profile_file
-		WHERE sandbox = $1 AND from_generation <= $2 AND (to_generation IS NULL OR to_generation > $2) ORDER BY from_generation, seq`, snap.Sandbox, snap.Generation)
+		WHERE sandbox = $1 AND from_generation <= $2 AND (to_generation IS NULL OR to_generation > $2) AND policy = $3 ORDER BY from_generation, seq`, snap.Sandbox, snap.Generation, snap.Policy)
 	if err != nil {
 		return fmt.Errorf("read profile files: %w", err)
 	}
@@ -146,8 +157,8 @@ func readProfiles(ctx context.Context, q querier, snap *lakeward.Snapshot) error
 }
 
 func readMemberships(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
-	rows, err := q.QueryContext(ctx, `SELECT audience_id, generation, data, members, exited, member_count, evaluated_at FROM membership m WHERE sandbox = $1
-		AND generation = (SELECT max(generation) FROM membership n WHERE n.sandbox = m.sandbox AND n.audience_id = m.audience_id AND n.generation <= $2)`, snap.Sandbox, snap.Generation)
+	rows, err := q.QueryContext(ctx, `SELECT audience_id, generation, data, members, exited, member_count, evaluated_at FROM membership m WHERE sandbox = $1 AND policy = $3
+		AND generation = (SELECT max(generation) FROM membership n WHERE n.sandbox = m.sandbox AND n.audience_id = m.audience_id AND n.generation <= $2)`, snap.Sandbox, snap.Generation, snap.Policy)
 	if err != nil {
 		return fmt.Errorf("read memberships: %w", err)
 	}
@@ -169,8 +180,9 @@ func readMemberships(ctx context.Context, q querier, snap *lakeward.Snapshot) er
 }
 
 // IdentityChanges lists what changed identities up to a generation, newest first.
-func (s *Store) IdentityChanges(ctx context.Context, sandbox string, generation int64) ([]lakeward.IdentityChange, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT created_at, identities FROM generation WHERE sandbox = $1 AND no <= $2 AND length(identities) > 0 ORDER BY no DESC`, sandbox, generation)
+func (s *Store) IdentityChanges(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64) ([]lakeward.IdentityChange, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT g.created_at, c.numbers FROM identity_change c JOIN generation g ON g.sandbox = c.sandbox AND g.no = c.generation
+		WHERE c.sandbox = $1 AND c.policy = $2 AND c.generation <= $3 AND length(c.numbers) > 0 ORDER BY c.generation DESC`, sandbox, policy, generation)
 	if err != nil {
 		return nil, fmt.Errorf("read changes of identities: %w", err)
 	}
@@ -192,7 +204,7 @@ func (s *Store) IdentityChanges(ctx context.Context, sandbox string, generation 
 func (s *Store) Commit(ctx context.Context, sandbox string, c lakeward.Change) (int64, error) {
 	var no int64
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		head, _, err := readHead(ctx, tx, sandbox)
+		head, err := readHead(ctx, tx, sandbox)
 		if err != nil {
 			return err
 		}
@@ -204,30 +216,40 @@ func (s *Store) Commit(ctx context.Context, sandbox string, c lakeward.Change) (
 		if err != nil {
 			return err
 		}
-		if c.Audience != nil {
-			if err := s.replace(ctx, tx, audienceDocument(*c.Audience)); err != nil {
-				return err
-			}
-		}
-		if c.Policy != nil {
-			if err := s.replace(ctx, tx, policyDocument(*c.Policy)); err != nil {
-				return err
-			}
+		if err := s.replaceNouns(ctx, tx, sandbox, c); err != nil {
+			return err
 		}
 		w := &commitWriter{tx: tx, sandbox: sandbox, no: no, chain: sha256.New()}
 		_, _ = io.WriteString(w.chain, before)
 		if err := w.write(ctx, c); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO generation (sandbox, no, kind, hash, identities, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-			sandbox, no, c.Kind, hex.EncodeToString(w.chain.Sum(nil)), blob(c.Identities), millis(c.At)); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO generation (sandbox, no, kind, hash, created_at) VALUES ($1, $2, $3, $4, $5)`,
+			sandbox, no, c.Kind, hex.EncodeToString(w.chain.Sum(nil)), millis(c.At)); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO head (sandbox, generation, next_number) VALUES ($1, $2, $3)
-			ON CONFLICT (sandbox) DO UPDATE SET generation = excluded.generation, next_number = excluded.next_number`, sandbox, no, c.NextNumber)
+		_, err = tx.ExecContext(ctx, `INSERT INTO head (sandbox, generation) VALUES ($1, $2) ON CONFLICT (sandbox) DO UPDATE SET generation = excluded.generation`, sandbox, no)
 		return err
 	})
 	return no, err
+}
+
+// replaceNouns stores what of the configuration changes together with the profiles.
+func (s *Store) replaceNouns(ctx context.Context, tx *sql.Tx, sandbox string, c lakeward.Change) error {
+	if c.Audience != nil {
+		if err := s.replace(ctx, tx, audienceDocument(*c.Audience)); err != nil {
+			return err
+		}
+	}
+	for _, p := range c.Policies {
+		if err := s.replace(ctx, tx, policyDocument(p)); err != nil {
+			return err
+		}
+	}
+	if c.Dropped == "" {
+		return nil
+	}
+	return s.remove(ctx, tx, policyKind, sandbox, string(c.Dropped))
 }
 
 // commitWriter writes the rows of one generation and extends the chain of hashes (DLV-125).
@@ -236,6 +258,7 @@ type commitWriter struct {
 	sandbox string
 	no      int64
 	chain   hash.Hash
+	seq     int // of the next profile file
 }
 
 // link adds a file or bitmap to the chain.
@@ -250,19 +273,8 @@ func (w *commitWriter) write(ctx context.Context, c lakeward.Change) error {
 			return err
 		}
 	}
-	if c.Rebuilt {
-		if err := w.endProfiles(ctx); err != nil {
-			return err
-		}
-	}
-	for i, f := range c.Profiles {
-		if err := w.profileFile(ctx, i, f); err != nil {
-			return err
-		}
-	}
-	if len(c.Heirs) > 0 {
-		w.link("#heirs", c.Heirs)
-		if _, err := w.tx.ExecContext(ctx, `INSERT INTO heirs (sandbox, generation, pairs) VALUES ($1, $2, $3)`, w.sandbox, w.no, c.Heirs); err != nil {
+	for _, p := range c.ByPolicy() {
+		if err := w.profiles(ctx, c.Kind, p); err != nil {
 			return err
 		}
 	}
@@ -273,21 +285,42 @@ func (w *commitWriter) write(ctx context.Context, c lakeward.Change) error {
 		}
 	}
 	for _, m := range c.Memberships {
-		if err := w.membership(ctx, m); err != nil {
+		if err := w.membership(ctx, c.ByPolicy()[0].Of, m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// endProfiles lets the files of before end with this generation; they stay readable for who has pinned an older one.
-func (w *commitWriter) endProfiles(ctx context.Context) error {
-	w.link("#rebuilt", nil)
-	_, err := w.tx.ExecContext(ctx, `UPDATE profile_file SET to_generation = $1 WHERE sandbox = $2 AND to_generation IS NULL`, w.no, w.sandbox)
+// profiles writes what a commit adds to the profiles of a policy.
+func (w *commitWriter) profiles(ctx context.Context, kind string, p lakeward.ProfileChange) error {
+	if p.Rebuilt {
+		// They stay readable for who has pinned an older generation.
+		w.link("#rebuilt "+string(p.Of), nil)
+		if _, err := w.tx.ExecContext(ctx, `UPDATE profile_file SET to_generation = $1 WHERE sandbox = $2 AND policy = $3 AND to_generation IS NULL`, w.no, w.sandbox, p.Of); err != nil {
+			return err
+		}
+	}
+	for _, f := range p.Profiles {
+		if err := w.profileFile(ctx, p.Of, f); err != nil {
+			return err
+		}
+	}
+	if kind != "evaluation" && kind != "compaction" && kind != "dataset" {
+		if len(p.Heirs) > 0 {
+			w.link("#heirs "+string(p.Of), p.Heirs)
+		}
+		if _, err := w.tx.ExecContext(ctx, `INSERT INTO identity_change (sandbox, generation, policy, numbers, heirs) VALUES ($1, $2, $3, $4, $5)`,
+			w.sandbox, w.no, p.Of, blob(p.Identities), blob(p.Heirs)); err != nil {
+			return err
+		}
+	}
+	_, err := w.tx.ExecContext(ctx, `INSERT INTO policy_head (sandbox, policy, next_number) VALUES ($1, $2, $3) ON CONFLICT (sandbox, policy) DO UPDATE SET next_number = excluded.next_number`,
+		w.sandbox, p.Of, p.NextNumber)
 	return err
 }
 
-func (w *commitWriter) profileFile(ctx context.Context, seq int, f lakeward.ProfileFile) error {
+func (w *commitWriter) profileFile(ctx context.Context, policy lakeward.MergePolicyID, f lakeward.ProfileFile) error {
 	table, identities, err := pair(f.Table, f.Identities)
 	if err != nil {
 		return err
@@ -304,8 +337,9 @@ func (w *commitWriter) profileFile(ctx context.Context, seq int, f lakeward.Prof
 	w.link(f.Table.Path, []byte(f.Table.SHA256))
 	w.link(f.Identities.Path, []byte(f.Identities.SHA256))
 	w.link(f.Table.Path+"#numbers", f.Numbers)
-	_, err = w.tx.ExecContext(ctx, `INSERT INTO profile_file (sandbox, from_generation, seq, profiles, identities, fragments, numbers) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		w.sandbox, w.no, seq, table, identities, fragments, blob(f.Numbers))
+	_, err = w.tx.ExecContext(ctx, `INSERT INTO profile_file (sandbox, policy, from_generation, seq, profiles, identities, fragments, numbers) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		w.sandbox, policy, w.no, w.seq, table, identities, fragments, blob(f.Numbers))
+	w.seq++
 	return err
 }
 
@@ -326,7 +360,7 @@ func (w *commitWriter) batch(ctx context.Context, b lakeward.Batch) error {
 	return err
 }
 
-func (w *commitWriter) membership(ctx context.Context, m lakeward.Membership) error {
+func (w *commitWriter) membership(ctx context.Context, policy lakeward.MergePolicyID, m lakeward.Membership) error {
 	data, err := json.Marshal(m.Table)
 	if err != nil {
 		return err
@@ -334,8 +368,8 @@ func (w *commitWriter) membership(ctx context.Context, m lakeward.Membership) er
 	w.link(m.Table.Path, []byte(m.Table.SHA256))
 	w.link(m.Table.Path+"#members", m.Members)
 	w.link(m.Table.Path+"#exited", m.Exited)
-	_, err = w.tx.ExecContext(ctx, `INSERT INTO membership (sandbox, audience_id, generation, data, members, exited, member_count, evaluated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		w.sandbox, m.Audience, w.no, string(data), blob(m.Members), blob(m.Exited), m.Count, millis(m.EvaluatedAt))
+	_, err = w.tx.ExecContext(ctx, `INSERT INTO membership (sandbox, audience_id, policy, generation, data, members, exited, member_count, evaluated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		w.sandbox, m.Audience, policy, w.no, string(data), blob(m.Members), blob(m.Exited), m.Count, millis(m.EvaluatedAt))
 	return err
 }
 

@@ -64,9 +64,9 @@ func causeOf(err error) string {
 	return err.Error()
 }
 
-// CheckSnapshot holds the bitmaps of the newest generation of a sandbox against each other and the rows of their files.
-func (w *Warehouse) CheckSnapshot(ctx context.Context, sandbox string, c *Checked) error {
-	s, err := w.Snapshot(ctx, sandbox, 0)
+// CheckSnapshot holds the bitmaps of the newest generation, as a merge policy sees it, against each other and the rows of their files.
+func (w *Warehouse) CheckSnapshot(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, c *Checked) error {
+	s, err := w.Snapshot(ctx, sandbox, policy, 0)
 	if lakeward.CodeOf(err) == lakeward.FailSource {
 		c.problem("", "%v", err)
 		return nil

@@ -221,7 +221,7 @@ func (r *rowPicker) flush() error {
 
 // IdentityTimes returns when the identities of each of the numbers last changed.
 func (w *Warehouse) IdentityTimes(ctx context.Context, s *Snapshot, numbers *roaring.Bitmap) (map[uint32]time.Time, error) {
-	changes, err := w.catalog.IdentityChanges(ctx, s.Sandbox, s.Generation)
+	changes, err := w.catalog.IdentityChanges(ctx, s.Sandbox, s.Policy, s.Generation)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"path"
 	"slices"
 
 	"github.com/lakeward/lakeward"
@@ -368,7 +369,7 @@ func (x *IdentityIndex) Close() {
 // IdentityIndex opens the index of a snapshot's identities; it is made anew if there is no index of this
 // state. The caller closes it.
 func (w *Warehouse) IdentityIndex(ctx context.Context, s *Snapshot) (*IdentityIndex, error) {
-	dir := w.indexDir(s.Sandbox)
+	dir := w.indexDir(s.Sandbox, s.Policy)
 	x, err := dir.open(s.IdentityState)
 	if err == nil || !errors.Is(err, errIndexDamaged) {
 		return x, err
@@ -407,8 +408,8 @@ func (w *Warehouse) fillIndex(ctx context.Context, s *Snapshot, x *IdentityIndex
 	return x.publish(s.IdentityState)
 }
 
-func (w *Warehouse) indexDir(sandbox string) *indexDir {
-	return &indexDir{root: w.root, path: indexFolder + "/" + sandbox, mu: &w.indexes}
+func (w *Warehouse) indexDir(sandbox string, policy lakeward.MergePolicyID) *indexDir {
+	return &indexDir{root: w.root, path: path.Join(indexFolder, sandbox, string(policy)), mu: &w.indexes}
 }
 
 // empty returns an index of nobody, whose runs will lie in the folder.

@@ -276,11 +276,14 @@ func (d *indexDir) sweep() {
 	}
 }
 
-// sweepIndexes does so for every sandbox.
+// sweepIndexes does so for every policy of every sandbox.
 func (w *Warehouse) sweepIndexes() {
 	sandboxes, _ := fs.ReadDir(w.root.FS(), indexFolder)
-	for _, e := range sandboxes {
-		w.indexDir(e.Name()).sweep()
+	for _, sandbox := range sandboxes {
+		policies, _ := fs.ReadDir(w.root.FS(), path.Join(indexFolder, sandbox.Name()))
+		for _, p := range policies {
+			w.indexDir(sandbox.Name(), lakeward.MergePolicyID(p.Name())).sweep()
+		}
 	}
 }
 

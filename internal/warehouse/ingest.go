@@ -17,37 +17,48 @@ type BatchWriter struct {
 	w      *Warehouse
 	leaves []lakeward.Leaf // of the schema
 	batch  lakeward.Batch
-	base   *Snapshot
+	base   *Snapshot // of the first policy
 	change lakeward.Change
-	out    *tableWriter    // the open part of the dataset's files
-	parts  int             // begun
-	store  *profileWriter  // nil for records that do not feed profiles
-	seen   *roaring.Bitmap // profiles of all records
+	out    *tableWriter     // the open part of the dataset's files
+	parts  int              // begun
+	stores []*profileWriter // of each policy; none for records that do not feed profiles
+	seen   *roaring.Bitmap  // profiles of all records, under the first policy
 }
 
-// NewBatch starts a batch of records of a schema. policy says how they become profiles.
-func (w *Warehouse) NewBatch(ctx context.Context, sandbox string, batch lakeward.Batch, schema lakeward.Schema, policy Policy) (*BatchWriter, error) {
-	snap, err := w.Snapshot(ctx, sandbox, 0)
+// NewBatch starts a batch of records of a schema. The policies, all of the sandbox, say how they become profiles; under
+// the first one, the records may make an audience.
+func (w *Warehouse) NewBatch(ctx context.Context, sandbox string, batch lakeward.Batch, schema lakeward.Schema, policies []Policy) (*BatchWriter, error) {
+	snap, err := w.Snapshot(ctx, sandbox, policies[0].ID, 0)
 	if err != nil {
 		return nil, err
 	}
 	b := &BatchWriter{w: w, leaves: schema.Leaves(), batch: batch, base: snap, seen: roaring.New(),
-		change: lakeward.Change{Base: snap.Generation, Kind: "dataset", At: batch.CreatedAt, NextNumber: snap.NextNumber}}
+		change: lakeward.Change{Base: snap.Generation, Kind: "dataset", At: batch.CreatedAt, Of: snap.Policy, NextNumber: snap.NextNumber}}
 	if schema.Profile {
 		b.change.Kind = "ingest"
-		index, err := w.IdentityIndex(ctx, snap)
-		if err != nil {
-			return nil, err
-		}
-		b.store = newProfileWriter(w, snap, index, policy)
 		b.batch.Generation = snap.Generation + 1 // Commit refuses any other
-		b.store.begin(b.batch, schema.Class, b.leaves, b.finishedParts)
+		err = b.openStores(ctx, schema.Class, policies)
 	}
-	if err := b.nextPart(); err != nil {
+	if err == nil {
+		err = b.nextPart()
+	}
+	if err != nil {
 		b.Discard()
 		return nil, err
 	}
 	return b, nil
+}
+
+func (b *BatchWriter) openStores(ctx context.Context, class lakeward.SchemaClass, policies []Policy) error {
+	for _, policy := range policies {
+		p, err := b.w.openPolicy(ctx, b.base.Sandbox, policy, b.base.Generation)
+		if err != nil {
+			return err
+		}
+		p.begin(b.batch, class, b.leaves, b.finishedParts)
+		b.stores = append(b.stores, p)
+	}
+	return nil
 }
 
 // nextPart opens a file of the dataset.
@@ -90,10 +101,16 @@ func (b *BatchWriter) Write(ctx context.Context, c *vector.Chunk) error {
 	}
 	first := b.batch.Rows
 	b.batch.Rows += int64(c.Len)
-	if b.store == nil {
-		return nil
+	for i, p := range b.stores {
+		seen := b.seen
+		if i > 0 {
+			seen = roaring.New()
+		}
+		if err := p.add(ctx, c, first, seen); err != nil {
+			return p.index.damaged(err)
+		}
 	}
-	return b.store.index.damaged(b.store.add(ctx, c, first, b.seen))
+	return nil
 }
 
 // LeaveOut notes rows of the upload that are not part of the batch.
@@ -104,14 +121,8 @@ func (b *BatchWriter) LeaveOut(rows int64, examples []lakeward.RejectedRow) {
 // Commit ends the batch and makes it current. With an audience, the profiles of the records become its
 // members in the same commit, and the audience is stored. It returns the batch with its counts and generation.
 func (b *BatchWriter) Commit(ctx context.Context, audience *lakeward.Audience) (lakeward.Batch, error) {
-	if b.store != nil {
-		if err := b.store.flush(ctx); err != nil {
-			return b.batch, b.store.index.damaged(err)
-		}
-		if err := b.store.into(&b.change); err != nil {
-			return b.batch, err
-		}
-		b.batch.Profiles, b.batch.NewProfiles = int64(b.store.touched.GetCardinality()), int64(b.store.fresh)
+	if err := b.endStores(ctx); err != nil {
+		return b.batch, err
 	}
 	if audience != nil {
 		m, err := b.w.writeMembership(b.base, audience.ID, b.seen, b.batch.CreatedAt)
@@ -133,10 +144,31 @@ func (b *BatchWriter) Commit(ctx context.Context, audience *lakeward.Audience) (
 	}
 	b.change.Batch = &b.batch
 	var err error
-	if b.batch.Generation, err = b.w.catalog.Commit(ctx, b.base.Sandbox, b.change); err == nil && b.store != nil {
-		b.w.keepIndex(ctx, b.store.index, b.base.Sandbox, b.batch.Generation)
+	if b.batch.Generation, err = b.w.catalog.Commit(ctx, b.base.Sandbox, b.change); err == nil {
+		b.w.keepIndexes(ctx, b.stores, b.batch.Generation)
+		b.stores = nil
 	}
 	return b.batch, err
+}
+
+// endStores ends the profiles of each policy and adds them to the change.
+func (b *BatchWriter) endStores(ctx context.Context) error {
+	for i, p := range b.stores {
+		if err := p.flush(ctx); err != nil {
+			return p.index.damaged(err)
+		}
+		c, err := p.change()
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			b.change.Others = append(b.change.Others, c)
+			continue
+		}
+		into(&b.change, c)
+		b.batch.Profiles, b.batch.NewProfiles = int64(p.touched.GetCardinality()), int64(p.fresh)
+	}
+	return nil
 }
 
 // Discard removes what the batch wrote; for a batch that is not committed.
@@ -146,8 +178,6 @@ func (b *BatchWriter) Discard() {
 		b.w.discard(b.batch.Files...)
 		_ = b.w.root.Remove(path.Dir(b.out.data.Path))
 	}
-	if b.store != nil {
-		b.store.discard()
-	}
+	discardAll(b.stores)
 	b.w.discardMemberships(b.change)
 }

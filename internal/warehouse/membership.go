@@ -161,7 +161,7 @@ func (q *Qualified) Close() {
 // SaveMemberships commits new members of audiences, evaluated at one time against the snapshot. Who
 // was a member before and is one now keeps its lastQualificationTime; who is none any more has exited.
 func (w *Warehouse) SaveMemberships(ctx context.Context, s *Snapshot, members map[lakeward.AudienceID]*roaring.Bitmap, at time.Time) (int64, error) {
-	change := lakeward.Change{Base: s.Generation, Kind: "evaluation", At: at, NextNumber: s.NextNumber}
+	change := lakeward.Change{Base: s.Generation, Kind: "evaluation", At: at, Of: s.Policy, NextNumber: s.NextNumber}
 	for id, bitmap := range members {
 		m, err := w.writeMembership(s, id, bitmap, at)
 		var named lakeward.Membership

@@ -51,41 +51,66 @@ func (w *Warehouse) ProfileOrigins(s *Snapshot, number uint32) ([]lakeward.Profi
 }
 
 // DeleteProfile takes a profile away, in one generation: a bitmap without rows. It leaves its audiences without having
-// exited, its number is never given again, and its identities are free for a new profile. The sums of
-// the identities that its records are kept under are noted, so that a rebuild leaves these records out.
-func (w *Warehouse) DeleteProfile(ctx context.Context, s *Snapshot, number uint32, at time.Time) (int64, error) {
-	x, err := w.IdentityIndex(ctx, s)
-	if err != nil {
-		return 0, err
-	}
-	defer x.Close()
+// exited, its number is never given again, and its identities are free for a new profile. The records that
+// it is made of count under no other policy either; the sums of the identities that they are kept under
+// are noted, so that a rebuild leaves them out.
+func (w *Warehouse) DeleteProfile(ctx context.Context, s *Snapshot, number uint32, others []Policy, at time.Time) (int64, error) {
 	fragments, err := w.fragments(s, roaring.BitmapOf(number))
 	if err != nil {
 		return 0, err
 	}
 	ids := unionOf(fragments[number])
-	var sums []byte
+	gone, err := ProfileFile{Numbers: roaring.BitmapOf(number)}.catalogued()
+	if err != nil {
+		return 0, err
+	}
+	x, err := w.IdentityIndex(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	stores := []*profileWriter{newProfileWriter(w, s, x, Policy{MergePolicy: lakeward.MergePolicy{ID: s.Policy}})}
+	defer func() { discardAll(stores) }()
+	change := lakeward.Change{Base: s.Generation, Kind: "delete", At: at, Of: s.Policy, NextNumber: s.NextNumber, Profiles: []lakeward.ProfileFile{gone}, Deleted: sumsOf(ids)}
+	if err := x.change(number, ids, nil); err != nil {
+		return 0, x.damaged(err)
+	}
+	for _, o := range others {
+		p, err := w.openPolicy(ctx, s.Sandbox, o, s.Generation)
+		if err != nil {
+			return 0, err
+		}
+		stores = append(stores, p)
+		if err := p.forget(ctx, change.Deleted); err != nil {
+			return 0, p.index.damaged(err)
+		}
+		more, err := p.change()
+		if err != nil {
+			return 0, err
+		}
+		change.Others = append(change.Others, more)
+	}
+	generation, err := w.catalog.Commit(ctx, s.Sandbox, change)
+	if err == nil {
+		w.keepIndexes(ctx, stores, generation)
+		stores = nil
+	}
+	return generation, err
+}
+
+// sumsOf are the sums of the identities that records are kept under.
+func sumsOf(ids []identity) (sums []byte) {
 	for _, id := range ids {
 		if id.primary {
 			sum := identitySum(id.namespace, []byte(id.value))
 			sums = append(sums, sum[:]...)
 		}
 	}
-	gone, err := ProfileFile{Numbers: roaring.BitmapOf(number)}.catalogued()
-	if err != nil {
-		return 0, err
-	}
-	generation, err := w.catalog.Commit(ctx, s.Sandbox, lakeward.Change{Base: s.Generation, Kind: "delete", At: at, NextNumber: s.NextNumber,
-		Profiles: []lakeward.ProfileFile{gone}, Deleted: sums})
-	if err == nil && x.change(number, ids, nil) == nil {
-		w.keepIndex(ctx, x, s.Sandbox, generation)
-	}
-	return generation, err
+	return sums
 }
 
 // checkIndex holds the identity index against the stored identities, if it is that of the snapshot.
 func (w *Warehouse) checkIndex(ctx context.Context, s *Snapshot, c *Checked) error {
-	x, err := w.indexDir(s.Sandbox).open(s.IdentityState)
+	x, err := w.indexDir(s.Sandbox, s.Policy).open(s.IdentityState)
 	if errors.Is(err, errIndexDamaged) {
 		return nil // it is made anew before it is used
 	}

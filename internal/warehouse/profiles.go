@@ -232,14 +232,32 @@ func (p *profileWriter) writeFile(ctx context.Context, m *merger) (pf ProfileFil
 	return pf, nil
 }
 
-// into adds what was written to a change.
-func (p *profileWriter) into(c *lakeward.Change) (err error) {
+// openPolicy opens the profiles of a policy at a generation, the newest one for 0.
+func (w *Warehouse) openPolicy(ctx context.Context, sandbox string, policy Policy, generation int64) (*profileWriter, error) {
+	s, err := w.Snapshot(ctx, sandbox, policy.ID, generation)
+	if err != nil {
+		return nil, err
+	}
+	index, err := w.IdentityIndex(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return newProfileWriter(w, s, index, policy), nil
+}
+
+// change is what was written, as a commit takes it.
+func (p *profileWriter) change() (c lakeward.ProfileChange, err error) {
 	if p.before == nil {
 		p.heirs = settled(p.heirs)
 	}
-	c.NextNumber, c.Profiles, c.Heirs = p.next, p.written, encodeHeirs(p.heirs)
+	c = lakeward.ProfileChange{Of: p.policy.ID, NextNumber: p.next, Profiles: p.written, Heirs: encodeHeirs(p.heirs)}
 	c.Identities, err = encodeBitmap(p.linked)
-	return err
+	return c, err
+}
+
+// into makes a change the first of a commit.
+func into(c *lakeward.Change, first lakeward.ProfileChange) {
+	c.Of, c.NextNumber, c.Profiles, c.Identities, c.Heirs = first.Of, first.NextNumber, first.Profiles, first.Identities, first.Heirs
 }
 
 // discard removes what was written.
@@ -250,11 +268,19 @@ func (p *profileWriter) discard() {
 	p.index.Close()
 }
 
-// keepIndex makes the index that of a generation that was committed, and closes it. An error is no loss: the
-// index of a state that it does not know is made anew.
-func (w *Warehouse) keepIndex(ctx context.Context, x *IdentityIndex, sandbox string, generation int64) {
-	if s, err := w.catalog.Snapshot(ctx, sandbox, generation); err == nil {
-		_ = x.publish(s.IdentityState)
+func discardAll(stores []*profileWriter) {
+	for _, p := range stores {
+		p.discard()
 	}
-	x.Close()
+}
+
+// keepIndexes makes the indexes those of a generation that was committed, and closes them. An error is no loss: the
+// index of a state that it does not know is made anew.
+func (w *Warehouse) keepIndexes(ctx context.Context, stores []*profileWriter, generation int64) {
+	for _, p := range stores {
+		if s, err := w.catalog.Snapshot(ctx, p.snap.Sandbox, p.policy.ID, generation); err == nil {
+			_ = p.index.publish(s.IdentityState)
+		}
+		p.index.Close()
+	}
 }

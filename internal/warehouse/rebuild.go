@@ -48,40 +48,51 @@ type Step struct {
 	Deletion *lakeward.Deletion
 }
 
-// Rebuild makes the profiles of a sandbox anew, under a policy, out of the records of its datasets, and makes them
-// and the policy current in one generation. A profile keeps the number it had; where several become one
-// the smallest survives, and of one that falls apart the first part keeps it. Memory does not depend on
+// Rebuild makes the profiles of a policy anew out of the records of the datasets, and makes them current in one
+// generation, together with policies that are stored then. A profile keeps the number it had; where several become
+// one the smallest survives, and of one that falls apart the first part keeps it. Memory does not depend on
 // the number of profiles.
-func (w *Warehouse) Rebuild(ctx context.Context, sandbox string, policy Policy, past []Step, at time.Time) (int64, error) {
-	snap, err := w.Snapshot(ctx, sandbox, 0)
+func (w *Warehouse) Rebuild(ctx context.Context, sandbox string, policy Policy, past []Step, with []lakeward.MergePolicy, at time.Time) (int64, error) {
+	old, err := w.openPolicy(ctx, sandbox, policy, 0)
 	if err != nil {
 		return 0, err
 	}
-	index, err := w.IdentityIndex(ctx, snap)
-	if err != nil {
-		return 0, err
-	}
-	defer index.Close()
-	bare := &Snapshot{Sandbox: sandbox, Generation: snap.Generation, NextNumber: snap.NextNumber}
-	p := newProfileWriter(w, bare, w.indexDir(sandbox).empty(), policy)
-	p.before = &before{snap: snap, index: index, given: roaring.New(), doomed: map[[sha256.Size]byte]int{}}
-	change := lakeward.Change{Base: snap.Generation, Kind: "rebuild", At: at, Policy: &policy.MergePolicy, Rebuilt: true}
+	defer old.index.Close()
+	bare := &Snapshot{Sandbox: sandbox, Policy: policy.ID, Generation: old.snap.Generation, NextNumber: old.snap.NextNumber}
+	p := newProfileWriter(w, bare, w.indexDir(sandbox, policy.ID).empty(), policy)
+	p.before = &before{snap: old.snap, index: old.index, given: roaring.New(), doomed: map[[sha256.Size]byte]int{}}
+	change := lakeward.Change{Base: bare.Generation, Kind: "rebuild", At: at, Policies: with, Rebuilt: true}
 	if err = p.repeat(ctx, past); err == nil {
 		err = p.compare()
 	}
+	var first lakeward.ProfileChange
 	if err == nil {
-		err = p.into(&change)
+		first, err = p.change()
 	}
 	var generation int64
 	if err == nil {
+		into(&change, first)
 		generation, err = w.catalog.Commit(ctx, sandbox, change)
 	}
 	if err != nil {
 		p.discard()
-		return 0, index.damaged(err)
+		return 0, old.index.damaged(err)
 	}
-	w.keepIndex(ctx, p.index, sandbox, generation)
+	w.keepIndexes(ctx, []*profileWriter{p}, generation)
 	return generation, nil
+}
+
+// DropPolicy removes a policy and ends its profiles, in one generation.
+func (w *Warehouse) DropPolicy(ctx context.Context, sandbox string, id lakeward.MergePolicyID, at time.Time) error {
+	s, err := w.Snapshot(ctx, sandbox, id, 0)
+	if err != nil {
+		return err
+	}
+	_, err = w.catalog.Commit(ctx, sandbox, lakeward.Change{Base: s.Generation, Kind: "rebuild", At: at, Dropped: id, Of: id, NextNumber: s.NextNumber, Rebuilt: true})
+	if err == nil {
+		_ = w.root.RemoveAll(w.indexDir(sandbox, id).path)
+	}
+	return err
 }
 
 // repeat does the steps of the past again.

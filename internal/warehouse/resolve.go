@@ -29,6 +29,15 @@ func (p *profileWriter) resolve(c *vector.Chunk, i int) (number uint32, brings b
 			found = append(found, n)
 		}
 	}
+	if len(found) > 0 {
+		had, again, err := p.numberAgain(slices.Min(found), c, i)
+		if err != nil {
+			return 0, false, err
+		}
+		if again {
+			found = append(found, had)
+		}
+	}
 	brings = unknown || len(found) > 1 || p.class == lakeward.RecordClass
 	if len(found) == 0 {
 		if number, err = p.newNumber(c, i); err != nil {
@@ -129,4 +138,14 @@ func (p *profileWriter) newNumber(c *vector.Chunk, i int) (uint32, error) {
 	p.next++
 	p.fresh++
 	return number, nil
+}
+
+// numberAgain returns the number that a record's profile had before a rebuild, if the profile got a new one because
+// its first records are those that are deleted later.
+func (p *profileWriter) numberAgain(number uint32, c *vector.Chunk, i int) (had uint32, again bool, err error) {
+	if p.before == nil || number < p.before.snap.NextNumber {
+		return 0, false, nil
+	}
+	had, again, err = p.before.number(p.identities[0].namespace, c.Columns[p.identities[0].column].Str(i))
+	return had, again && p.before.given.CheckedAdd(had), err
 }

@@ -28,18 +28,19 @@ import (
 
 // Catalog names the files of every generation. The store implements it.
 type Catalog interface {
-	// Snapshot returns the state at a generation, the newest one for 0.
-	Snapshot(ctx context.Context, sandbox string, generation int64) (lakeward.Snapshot, error)
+	// Snapshot returns the state at a generation, the newest one for 0, as a merge policy sees it.
+	Snapshot(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64) (lakeward.Snapshot, error)
 	// Commit makes a change current in one transaction and returns its generation. It fails with
 	// kind Conflict if the sandbox is no longer at c.Base.
 	Commit(ctx context.Context, sandbox string, c lakeward.Change) (int64, error)
 	// IdentityChanges lists what changed identities up to a generation, newest first.
-	IdentityChanges(ctx context.Context, sandbox string, generation int64) ([]lakeward.IdentityChange, error)
+	IdentityChanges(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64) ([]lakeward.IdentityChange, error)
 }
 
 // Snapshot is a lakeward.Snapshot with its bitmaps decoded.
 type Snapshot struct {
 	Sandbox       string
+	Policy        lakeward.MergePolicyID
 	Generation    int64
 	Hash          string
 	IdentityState string
@@ -74,13 +75,13 @@ func New(root *os.Root, catalog Catalog) *Warehouse {
 	return &Warehouse{root: root, catalog: catalog, proven: map[string]bool{}}
 }
 
-// Snapshot returns the state at a generation, the newest one for 0.
-func (w *Warehouse) Snapshot(ctx context.Context, sandbox string, generation int64) (*Snapshot, error) {
-	c, err := w.catalog.Snapshot(ctx, sandbox, generation)
+// Snapshot returns the state at a generation, the newest one for 0, as a merge policy sees it.
+func (w *Warehouse) Snapshot(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64) (*Snapshot, error) {
+	c, err := w.catalog.Snapshot(ctx, sandbox, policy, generation)
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{Sandbox: c.Sandbox, Generation: c.Generation, Hash: c.Hash, IdentityState: c.IdentityState, NextNumber: c.NextNumber}
+	s := &Snapshot{Sandbox: c.Sandbox, Policy: c.Policy, Generation: c.Generation, Hash: c.Hash, IdentityState: c.IdentityState, NextNumber: c.NextNumber}
 	for _, f := range c.Profiles {
 		numbers, err := decodeBitmap(f.Numbers)
 		if err != nil {

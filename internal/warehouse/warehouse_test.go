@@ -70,7 +70,7 @@ type record struct {
 
 func (h *home) ingest(records []record) {
 	h.t.Helper()
-	b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: "d", CreatedAt: time.Now().UTC()}, schema(), policy())
+	b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: "d", CreatedAt: time.Now().UTC()}, schema(), []warehouse.Policy{policy()})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func (h *home) ingest(records []record) {
 // profiles reads the selected profiles as text, "number id mail n mails".
 func (h *home) profiles(generation int64, selection *roaring.Bitmap) []string {
 	h.t.Helper()
-	snap, err := h.Snapshot(ctx(), sandbox, generation)
+	snap, err := h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, generation)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestMembershipTimes(t *testing.T) {
 	at := func(day int) time.Time { return time.Date(2025, 1, day, 0, 0, 0, 0, time.UTC) }
 	save := func(day int, members ...uint32) {
 		t.Helper()
-		snap, err := h.Snapshot(ctx(), sandbox, 0)
+		snap, err := h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +223,7 @@ func TestMembershipTimes(t *testing.T) {
 	save(1, 0, 1, 2)
 	save(2, 1, 2, 3)
 	save(3, 0, 1, 2)
-	snap, err := h.Snapshot(ctx(), sandbox, 0)
+	snap, err := h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func TestMembershipTimes(t *testing.T) {
 		}
 	}
 	save(50, 0)
-	snap, err = h.Snapshot(ctx(), sandbox, 0)
+	snap, err = h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +282,7 @@ func TestDamagedFileIsNamed(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			snap, err := h.Snapshot(ctx(), sandbox, 0)
+			snap, err := h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -299,7 +299,7 @@ func TestDamagedFileIsNamed(t *testing.T) {
 func TestDiscardedBatchLeavesNothing(t *testing.T) {
 	h := newHome(t, t.TempDir())
 	defer h.close()
-	b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: "b", DatasetID: "d", CreatedAt: time.Now().UTC()}, schema(), policy())
+	b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: "b", DatasetID: "d", CreatedAt: time.Now().UTC()}, schema(), []warehouse.Policy{policy()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestSweep(t *testing.T) {
 func TestIndexIsMadeAnew(t *testing.T) {
 	each := func(pattern string, change func(string) error) func(dir string) error {
 		return func(dir string) error {
-			files, err := filepath.Glob(filepath.Join(dir, "index", sandbox, pattern))
+			files, err := filepath.Glob(filepath.Join(dir, "index", sandbox, "default", pattern))
 			if err != nil || len(files) == 0 {
 				return fmt.Errorf("no %s: %w", pattern, err)
 			}
@@ -379,7 +379,7 @@ func TestIndexIsMadeAnew(t *testing.T) {
 			if err := damage(h.dir); err != nil {
 				t.Fatal(err)
 			}
-			snap, err := h.Snapshot(ctx(), sandbox, 0)
+			snap, err := h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -415,11 +415,11 @@ func TestIndexHasFewFiles(t *testing.T) {
 	for i := range 60 {
 		h.ingest([]record{{fmt.Sprint(i), fmt.Sprintf("m%d@x", i), 0}, {fmt.Sprint(i / 2), "", 1}})
 	}
-	files, err := os.ReadDir(filepath.Join(h.dir, "index", sandbox))
+	files, err := os.ReadDir(filepath.Join(h.dir, "index", sandbox, "default"))
 	if err != nil || len(files) > 12 {
 		t.Errorf("%d files after 60 batches, %v", len(files), err)
 	}
-	stray := filepath.Join(h.dir, "index", sandbox, "stray.run")
+	stray := filepath.Join(h.dir, "index", sandbox, "default", "stray.run")
 	if err := os.WriteFile(stray, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -430,7 +430,7 @@ func TestIndexHasFewFiles(t *testing.T) {
 	if _, err := h.Sweep(named); err != nil {
 		t.Fatal(err)
 	}
-	left, err := os.ReadDir(filepath.Join(h.dir, "index", sandbox))
+	left, err := os.ReadDir(filepath.Join(h.dir, "index", sandbox, "default"))
 	if err != nil || len(left) != len(files) {
 		t.Errorf("%d files after the sweep, %d before the stray one, %v", len(left), len(files), err)
 	}
