@@ -59,6 +59,8 @@ type Audience struct {
 	ExpireDays  int        `json:"expireDays,omitempty"`
 	ExpiresAt   *time.Time `json:"expiresAt,omitempty"` // nil for those that were uploaded before there was an expiry
 	RefreshedAt *time.Time `json:"refreshedAt,omitempty"`
+	// MergePolicy is the policy whose profiles are the members; "" is the first one of the sandbox.
+	MergePolicy MergePolicyID `json:"mergePolicy,omitempty"`
 	// The state of the latest evaluation or import; zero before it.
 	Members     int64      `json:"members"`
 	EvaluatedAt *time.Time `json:"evaluatedAt,omitempty"`
@@ -75,6 +77,14 @@ type Ingested struct {
 	Failed   int64     `json:"failed"`
 	New      int64     `json:"newProfiles"`
 	Existing int64     `json:"existingProfiles"`
+}
+
+// Policy is the merge policy whose profiles are the members.
+func (a Audience) Policy() MergePolicyID {
+	if a.MergePolicy == "" {
+		return FirstPolicy
+	}
+	return a.MergePolicy
 }
 
 // Breakdown says how the members of an audience changed in its latest evaluation or import (SEG-07).

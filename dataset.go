@@ -40,8 +40,16 @@ type Batch struct {
 	Rejected   int64         `json:"rejected,omitempty"`
 	Examples   []RejectedRow `json:"rejectedRows,omitempty"`
 	Generation int64         `json:"generation"`
-	CreatedAt  time.Time     `json:"createdAt"`
-	Files      []DataFile    `json:"-"`
+	// Import is the identity of an audience's import: the column that holds it and its namespace.
+	Import    *ImportIdentity `json:"import,omitempty"`
+	CreatedAt time.Time       `json:"createdAt"`
+	Files     []DataFile      `json:"-"`
+}
+
+// ImportIdentity says which column of an imported file identifies the profiles.
+type ImportIdentity struct {
+	Column    string `json:"column"`
+	Namespace string `json:"namespace"`
 }
 
 // DataFile is one immutable file at rest; Path is relative to the data directory.

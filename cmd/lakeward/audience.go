@@ -68,6 +68,7 @@ func audienceCreate(a *app) *cobra.Command {
 	}}
 	c.Flags().StringVar(&au.Rule, "rule", "", "the rule")
 	c.Flags().BoolVar(&draft, "draft", false, "neither evaluate nor offer it before it is published")
+	policyFlag(c, &au)
 	sortFlags(c, &au.Description, &au.Tags, &au.Folder)
 	return c
 }
@@ -191,6 +192,7 @@ func audienceImport(a *app) *cobra.Command {
 	c.Flags().IntVar(&im.Audience.ExpireDays, "expire-days", 0, "days until all profiles leave it, 1 to 90 (default: those of the last upload, or 30)")
 	c.Flags().Int64Var(&im.MaxRejected, "max-rejected", 0, "rows that may be left out because they cannot be taken; more fail the file")
 	sortFlags(c, &im.Audience.Description, &im.Audience.Tags, &im.Audience.Folder)
+	policyFlag(c, &im.Audience)
 	c.Flags().StringVar(&im.Identity, "identity", "", "the column that identifies the profiles")
 	c.Flags().StringVar(&im.Audience.Namespace, "namespace", "", "code of that column's namespace")
 	return c
@@ -261,4 +263,8 @@ func audienceTable(au lakeward.Audience) table {
 			"New profiles", count(in.New), "Existing profiles", count(in.Existing))...)
 	}
 	return t
+}
+
+func policyFlag(c *cobra.Command, au *lakeward.Audience) {
+	c.Flags().StringVar((*string)(&au.MergePolicy), "merge-policy", "", "name or id of the merge policy whose profiles are its members; it never changes (default: the default one)")
 }

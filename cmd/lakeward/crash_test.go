@@ -111,6 +111,52 @@ func (c *crashing) runs() []lakeward.Run {
 	return runs
 }
 
+// DLV-120: an upload dies before and after every commit of its database; afterwards files, books and the identity
+// index agree, and the batch is there whole or not at all.
+func TestKillDuringUpload(t *testing.T) {
+	bin, data := filepath.Join(t.TempDir(), "lakeward"), filepath.Join(t.TempDir(), "data")
+	if out, err := exec.Command("go", "build", "-tags", "proof", "-o", bin, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	file := filepath.Join(t.TempDir(), "rows.csv")
+	schema := filepath.Join(t.TempDir(), "schema.json")
+	writeFile(t, schema, `{"properties": {"id": {"type": "string", "identity": {"namespace": "CRM", "primary": true}}, "mail": {"type": "string", "identity": {"namespace": "Email"}}}}`)
+	ok(t, "", "namespace", "create", "CRM", "--data", data)
+	ok(t, "", "schema", "create", "people", "--file", schema, "--data", data)
+	ok(t, "", "dataset", "create", "people", "--schema", "people", "--data", data)
+	ok(t, "", "merge-policy", "edit", "Default", "--stitching", "graph", "--data", data)
+	batches := func() int {
+		var d lakeward.Dataset
+		if err := json.Unmarshal([]byte(ok(t, "", "dataset", "show", "people", "--json", "--data", data)), &d); err != nil {
+			t.Fatal(err)
+		}
+		return d.Batches
+	}
+	died := 0
+	for n := 1; ; n++ {
+		writeFile(t, file, fmt.Sprintf("id,mail\n%d,m%d@x\n%d,m%d@x\nhub,m%d@x\n", 2*n, n, 2*n+1, n, n%3))
+		before := batches()
+		cmd := exec.Command(bin, "dataset", "upload", "people", file, "--data", data)
+		cmd.Env = append(os.Environ(), fmt.Sprintf("LAKEWARD_PROOF_KILL=%s:%d", filepath.Join(t.TempDir(), "points"), n))
+		err := cmd.Run()
+		if err != nil {
+			died++
+		}
+		if got := batches() - before; got != 0 && got != 1 || err == nil && got != 1 {
+			t.Fatalf("after death at point %d: %d batches more", n, got)
+		}
+		if told := ok(t, "", "data", "check", "--data", data); !strings.Contains(told, "everything is as the books say") {
+			t.Fatalf("after death at point %d: %s", n, told)
+		}
+		if err == nil {
+			break
+		}
+	}
+	if died < 2 { // before and after the commit
+		t.Errorf("only %d processes died", died)
+	}
+}
+
 // KP-03 to KP-15, INV-01 to INV-17: the process dies before and after every request and every commit of its
 // database, one after the other; the next command finishes or repeats what was open.
 func TestKillAtEveryBoundary(t *testing.T) { testBoundaries(t, "local") }

@@ -82,7 +82,13 @@ func (a *app) checkData(c *cobra.Command, d *directory) (warehouse.Checked, erro
 	if err != nil {
 		return checked, err
 	}
-	if err := d.engine.Warehouse().CheckSnapshot(c.Context(), a.settings.sandbox, &checked); err != nil {
+	policies, err := d.store.MergePolicies(c.Context(), a.settings.sandbox)
+	for _, p := range policies {
+		if err == nil {
+			err = d.engine.Warehouse().CheckSnapshot(c.Context(), a.settings.sandbox, p.ID, &checked)
+		}
+	}
+	if err != nil {
 		return checked, err
 	}
 	broken, err := d.store.CheckChain(c.Context(), a.settings.sandbox)

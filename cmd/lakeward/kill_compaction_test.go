@@ -100,7 +100,7 @@ func compactedState(t *testing.T, data string) (batches int, people map[string]i
 		t.Fatal(err)
 	}
 	w := warehouse.New(root, s)
-	snap, err := w.Snapshot(ctx, lakeward.DefaultSandbox, 0)
+	snap, err := w.Snapshot(ctx, lakeward.DefaultSandbox, lakeward.FirstPolicy, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,6 +96,53 @@ print("D", db.sql("SELECT count(*) FROM \"dataset it's \"\"odd\"\"\"").fetchall(
 	}
 }
 
+// DuckDB sees neither deleted profiles nor those that were joined with others, and sees who carries on a member before
+// the next evaluation.
+func TestViewsAfterDeletionsAndJoins(t *testing.T) {
+	needs(t, "duckdb", "python3", "-c", "import duckdb")
+	work := t.TempDir()
+	data := filepath.Join(work, "data")
+	run := func(args ...string) string { return ok(t, "", append(args, "--data", data)...) }
+	upload := func(text string) {
+		file := filepath.Join(work, "rows.csv")
+		writeFile(t, file, "id,mail,age\n"+text)
+		run("dataset", "upload", "people", file)
+	}
+	schema := filepath.Join(work, "schema.json")
+	writeFile(t, schema, `{"properties": {"id": {"type": "string", "identity": {"namespace": "CRM", "primary": true}}, "mail": {"type": "string", "identity": {"namespace": "Email"}}, "age": {"type": "integer"}}}`)
+	run("namespace", "create", "CRM")
+	run("schema", "create", "people", "--file", schema)
+	run("dataset", "create", "people", "--schema", "people")
+	upload("a,a@x,70\nb,b@x,70\nc,c@x,10\nd,d@x,70\ne,e@x,10\nf,f@x,70\n")
+	run("merge-policy", "edit", "Default", "--stitching", "graph")
+	run("audience", "create", "old", "--rule", "age >= 60")
+	run("audience", "evaluate")
+	run("profile", "delete", "CRM", "b")
+	upload("d,c@x,70\n") // d joins c, who was no member
+	upload("b,new@x,20\n")
+	sql := filepath.Join(work, "views.sql")
+	writeFile(t, sql, run("data", "views"))
+	script := `
+import duckdb, sys
+db = duckdb.connect()
+db.execute(open(sys.argv[1]).read())
+print(db.sql("SELECT number, id, age FROM profiles ORDER BY number").fetchall())
+print(db.sql("SELECT number, status FROM \"audience old\" ORDER BY number").fetchall())
+print(db.sql("SELECT count(DISTINCT lastQualificationTime) FROM \"audience old\"").fetchall())
+`
+	out, err := exec.Command("python3", "-c", script, sql).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	want := "[(0, 'a', 70), (2, 'd', 70), (4, 'e', 10), (5, 'f', 70), (6, 'b', 20)]\n[(0, 'realized'), (2, 'realized'), (5, 'realized')]\n[(1,)]\n"
+	if string(out) != want {
+		t.Errorf("got\n%swant\n%s", out, want)
+	}
+	if told := run("data", "check"); !strings.Contains(told, "everything is as the books say") {
+		t.Error(told)
+	}
+}
+
 func writeFile(t *testing.T, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {

@@ -24,11 +24,18 @@ func (e *Engine) CreateAudience(ctx context.Context, a lakeward.Audience) (lakew
 	if err := a.Validate(); err != nil {
 		return a, err
 	}
+	var err error
+	if a.MergePolicy, err = e.policyID(ctx, a); err != nil {
+		return a, err
+	}
 	scope, err := e.scope(ctx, a.Sandbox)
 	if err != nil {
 		return a, err
 	}
 	if err := checkRule(scope, a); err != nil {
+		return a, err
+	}
+	if _, err := newJob([]lakeward.Audience{a}, scope, &warehouse.Snapshot{}, now()); err != nil {
 		return a, err
 	}
 	return a, e.store.CreateAudience(ctx, a)
@@ -46,6 +53,13 @@ func checkRule(scope pql.Scope, a lakeward.Audience) error {
 		}
 	}
 	return nil
+}
+
+// policyID is the id of the merge policy that an audience names by name or id, or of the default one (SEG-01). It
+// stays that of the audience when another policy becomes the default.
+func (e *Engine) policyID(ctx context.Context, a lakeward.Audience) (lakeward.MergePolicyID, error) {
+	p, err := e.store.MergePolicy(ctx, a.Sandbox, string(a.MergePolicy))
+	return p.ID, err
 }
 
 // AudienceEdit is what changes of an audience: the fields that are not nil.
@@ -120,6 +134,9 @@ func (e *Engine) Estimate(ctx context.Context, sandbox, rule string, p Progress)
 	if err := a.Validate(); err != nil {
 		return 0, 0, err
 	}
+	if a.MergePolicy, err = e.policyID(ctx, a); err != nil {
+		return 0, 0, err
+	}
 	j, err := e.runJob(ctx, sandbox, []lakeward.Audience{a}, now(), p)
 	if err != nil {
 		return 0, 0, err
@@ -151,13 +168,13 @@ func (e *Engine) Audience(ctx context.Context, sandbox, ref string) (lakeward.Au
 			return a, err
 		}
 	}
-	after, err := e.warehouse.Snapshot(ctx, sandbox, a.Generation)
+	after, err := e.warehouse.Snapshot(ctx, sandbox, a.Policy(), a.Generation)
 	if err != nil {
 		return a, err
 	}
 	before := &warehouse.Snapshot{}
 	if a.Generation > 1 { // 0 asks for the newest
-		if before, err = e.warehouse.Snapshot(ctx, sandbox, a.Generation-1); err != nil {
+		if before, err = e.warehouse.Snapshot(ctx, sandbox, a.Policy(), a.Generation-1); err != nil {
 			return a, err
 		}
 	}

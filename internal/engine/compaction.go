@@ -18,9 +18,15 @@ const compactEvery = 10 * time.Minute
 func (e *Engine) Compact(ctx context.Context, sandbox string, all bool) (lakeward.Compaction, error) {
 	e.compacting.Lock()
 	defer e.compacting.Unlock()
-	done, err := e.merge(ctx, sandbox, all)
-	if err == nil {
-		err = e.mergeEvents(ctx, sandbox, all, &done)
+	var done lakeward.Compaction
+	policies, err := e.store.MergePolicies(ctx, sandbox)
+	for _, p := range policies {
+		if err == nil {
+			err = e.merge(ctx, sandbox, p.ID, all, &done)
+		}
+		if err == nil {
+			err = e.mergeEvents(ctx, sandbox, p.ID, all, &done)
+		}
 	}
 	removed, rerr := e.warehouse.Remove(ctx, e.store, sandbox) // also when the disk was too full to merge
 	done.RemovedFiles = len(removed)
@@ -34,21 +40,20 @@ func (e *Engine) Compact(ctx context.Context, sandbox string, all bool) (lakewar
 	return done, errors.Join(err, rerr)
 }
 
-// merge merges until nothing is due.
-func (e *Engine) merge(ctx context.Context, sandbox string, all bool) (lakeward.Compaction, error) {
-	var done lakeward.Compaction
+// merge merges the profile files of a merge policy until nothing is due.
+func (e *Engine) merge(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, all bool, done *lakeward.Compaction) error {
 	for {
-		due, err := e.warehouse.Compaction(ctx, sandbox, all)
+		due, err := e.warehouse.Compaction(ctx, sandbox, policy, all)
 		if err != nil || due == nil {
-			return done, err
+			return err
 		}
 		union, err := e.store.Union(ctx, sandbox)
 		if err != nil {
-			return done, err
+			return err
 		}
 		step, err := due.Run(ctx, union, now())
 		if err != nil {
-			return done, err
+			return err
 		}
 		done.Merged, done.Written, done.Generation = done.Merged+step.Merged, done.Written+step.Written, step.Generation
 		done.Profiles, done.Superseded = done.Profiles+step.Profiles, done.Superseded+step.Superseded
@@ -56,9 +61,9 @@ func (e *Engine) merge(ctx context.Context, sandbox string, all bool) (lakeward.
 }
 
 // mergeEvents merges event files until nothing is due.
-func (e *Engine) mergeEvents(ctx context.Context, sandbox string, all bool, done *lakeward.Compaction) error {
+func (e *Engine) mergeEvents(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, all bool, done *lakeward.Compaction) error {
 	for {
-		due, err := e.warehouse.EventCompaction(ctx, sandbox, all)
+		due, err := e.warehouse.EventCompaction(ctx, sandbox, policy, all)
 		if err != nil || due == nil {
 			return err
 		}

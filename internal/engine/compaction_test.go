@@ -45,7 +45,7 @@ func (w *world) sound() {
 	w.t.Helper()
 	checked, err := w.Warehouse().CheckFiles(w.t.Context(), must[map[string]lakeward.DataFile](w.t)(w.store.Named(w.t.Context())), nil)
 	if err == nil {
-		err = w.Warehouse().CheckSnapshot(w.t.Context(), sandbox, &checked)
+		err = w.Warehouse().CheckSnapshot(w.t.Context(), sandbox, lakeward.FirstPolicy, &checked)
 	}
 	if broken := must[[]lakeward.Problem](w.t)(w.store.CheckChain(w.t.Context(), sandbox)); err != nil || len(checked.Problems)+len(broken) > 0 {
 		w.t.Errorf("%v %v, %v", checked.Problems, broken, err)
@@ -150,7 +150,7 @@ func TestServeCompacts(t *testing.T) {
 			}
 		}
 		left := func() int {
-			return len(must[lakeward.Snapshot](t)(w.store.Snapshot(t.Context(), sandbox, 0)).Profiles)
+			return len(must[lakeward.Snapshot](t)(w.store.Snapshot(t.Context(), sandbox, lakeward.FirstPolicy, 0)).Profiles)
 		}
 		fill()
 		before := must[int64](t)(w.head())
@@ -183,7 +183,7 @@ func TestServeCompacts(t *testing.T) {
 }
 
 func (w *world) head() (int64, error) {
-	s, err := w.store.Snapshot(context.Background(), sandbox, 0)
+	s, err := w.store.Snapshot(context.Background(), sandbox, lakeward.FirstPolicy, 0)
 	return s.Generation, err
 }
 

@@ -95,27 +95,50 @@ func (e *Engine) evaluate(ctx context.Context, t *lakeward.Task, p Progress) err
 	if len(audiences) == 0 { // all gone since it was queued
 		return e.store.AdvanceTask(ctx, t, func(t *lakeward.Task) { t.State, t.EndedAt = lakeward.TaskSucceeded, &at })
 	}
-	j, err := e.runJob(ctx, t.Sandbox, audiences, at, p)
-	if err != nil {
-		return e.nameRule(ctx, t.Sandbox, audiences, err)
-	}
-	members := map[lakeward.AudienceID]*roaring.Bitmap{}
 	done, ended := *t.Evaluation, *t
-	done.Profiles = int64(j.snap.All().GetCardinality())
-	for _, r := range j.rules {
-		id := r.audience.ID
-		if !evaluable(r.audience) {
-			continue // only asked for
+	lists := byPolicy(audiences)
+	for i, list := range lists {
+		j, err := e.runJob(ctx, t.Sandbox, list, at, p)
+		if err != nil {
+			return e.nameRule(ctx, t.Sandbox, list, err)
 		}
-		members[id] = r.members
-		b := breakdown(j.snap.Memberships[id].Members, r.members)
-		done.Counts = append(done.Counts, lakeward.EvaluationCount{AudienceID: id, Name: r.audience.Name, Qualified: b.Realized + b.Existing, Realized: b.Realized, Exited: b.Exiting})
+		members := map[lakeward.AudienceID]*roaring.Bitmap{}
+		done.Profiles += int64(j.snap.All().GetCardinality())
+		for _, r := range j.rules {
+			id := r.audience.ID
+			if !evaluable(r.audience) {
+				continue // only asked for
+			}
+			members[id] = r.members
+			b := breakdown(j.snap.Memberships[id].Members, r.members)
+			done.Counts = append(done.Counts, lakeward.EvaluationCount{AudienceID: id, Name: r.audience.Name, Qualified: b.Realized + b.Existing, Realized: b.Realized, Exited: b.Exiting})
+		}
+		end := now()
+		ended.Evaluation, ended.EndedAt = &done, &end
+		ends := &ended
+		if i < len(lists)-1 {
+			ends = nil // the last commit ends the task
+		}
+		if _, err := e.warehouse.SaveEvaluation(ctx, j.snap, members, at, ends); err != nil {
+			return err
+		}
 	}
-	end := now()
-	ended.Evaluation, ended.EndedAt = &done, &end
-	_, err = e.warehouse.SaveEvaluation(ctx, j.snap, members, at, &ended)
 	e.dataGrew()
-	return err
+	return nil
+}
+
+// byPolicy groups audiences whose members are profiles of one merge policy, in the order of the audiences.
+func byPolicy(audiences []lakeward.Audience) [][]lakeward.Audience {
+	var out [][]lakeward.Audience
+	for _, a := range audiences {
+		i := slices.IndexFunc(out, func(list []lakeward.Audience) bool { return list[0].Policy() == a.Policy() })
+		if i < 0 {
+			out = append(out, nil)
+			i = len(out) - 1
+		}
+		out[i] = append(out[i], a)
+	}
+	return out
 }
 
 // nameRule adds to the error of a job whose rule cannot be evaluated any more, such as after a change of a schema.

@@ -132,7 +132,7 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 	if err := e.expire(ctx, r.Sandbox, now()); err != nil {
 		return err
 	}
-	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, r.ToGeneration) // that of its evaluation, or the newest
+	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, audience.Policy(), r.ToGeneration) // that of its evaluation, or the newest
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,10 @@ type Import struct {
 func (e *Engine) ImportAudience(ctx context.Context, im Import, file io.Reader) (lakeward.Audience, error) {
 	a, at := im.Audience, now()
 	a.ID, a.CreatedAt, a.Origin, a.State = lakeward.AudienceID(lakeward.NewID()), at, lakeward.UploadOrigin, lakeward.Published
+	var err error
+	if a.MergePolicy, err = e.policyID(ctx, a); err != nil {
+		return a, err
+	}
 	again, err := e.sameAudience(ctx, &a)
 	if err != nil {
 		return a, err
@@ -95,12 +99,13 @@ func (e *Engine) checkUpload(ctx context.Context, a lakeward.Audience) error {
 
 // importBatch begins a batch of an uploaded audience. It is found by the audience's id, as those of a dataset are.
 func (e *Engine) importBatch(ctx context.Context, a lakeward.Audience, schema lakeward.Schema, source string, at time.Time) (*warehouse.BatchWriter, error) {
-	union, err := e.store.Union(ctx, a.Sandbox)
+	policies, err := e.policies(ctx, a.Sandbox, a.Policy())
 	if err != nil {
 		return nil, err
 	}
-	batch := lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: lakeward.DatasetID(a.ID), Source: source, CreatedAt: at}
-	return e.warehouse.NewBatch(ctx, a.Sandbox, batch, schema, union)
+	batch := lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: lakeward.DatasetID(a.ID), Source: source, CreatedAt: at,
+		Import: &lakeward.ImportIdentity{Column: a.Identity, Namespace: a.Namespace}}
+	return e.warehouse.NewBatch(ctx, a.Sandbox, batch, schema, policies)
 }
 
 // records is decode.Rows under a name that can be embedded beside its method Rows.
@@ -247,7 +252,21 @@ func (e *Engine) expire(ctx context.Context, sandbox string, at time.Time) error
 
 // expireIn reads the generation before it asks who has expired: an upload in between is another generation, and wins.
 func (e *Engine) expireIn(ctx context.Context, sandbox string, at time.Time) error {
-	snap, err := e.warehouse.Snapshot(ctx, sandbox, 0)
+	policies, err := e.store.MergePolicies(ctx, sandbox)
+	if err != nil {
+		return err
+	}
+	for _, p := range policies {
+		if err := e.expireOf(ctx, sandbox, p.ID, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expireOf does the same for the audiences of one merge policy.
+func (e *Engine) expireOf(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, at time.Time) error {
+	snap, err := e.warehouse.Snapshot(ctx, sandbox, policy, 0)
 	if err != nil {
 		return err
 	}
@@ -257,7 +276,7 @@ func (e *Engine) expireIn(ctx context.Context, sandbox string, at time.Time) err
 	}
 	nobody := map[lakeward.AudienceID]*roaring.Bitmap{}
 	for _, a := range due {
-		if a.Sandbox == sandbox {
+		if a.Sandbox == sandbox && a.Policy() == policy {
 			nobody[a.ID] = roaring.New()
 		}
 	}

@@ -90,12 +90,12 @@ func (e *Engine) UploadDataset(ctx context.Context, up Upload, file io.Reader) (
 		return lakeward.Batch{}, err
 	}
 	defer done()
-	union, err := e.store.Union(ctx, up.Sandbox)
+	policies, err := e.policies(ctx, up.Sandbox, "")
 	if err != nil {
 		return lakeward.Batch{}, err
 	}
 	batch := lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: d.ID, Source: path.Base(up.Name), CreatedAt: now()}
-	w, err := e.warehouse.NewBatch(ctx, up.Sandbox, batch, schema, union)
+	w, err := e.warehouse.NewBatch(ctx, up.Sandbox, batch, schema, policies)
 	if err != nil {
 		return batch, err
 	}

@@ -37,13 +37,13 @@ type job struct {
 	chunk  *warehouse.Profiles
 }
 
-// runJob decides the profiles of the newest generation for the rules of audiences, as of a time.
+// runJob decides the profiles of the newest generation for the rules of audiences, all of one merge policy, as of a time.
 func (e *Engine) runJob(ctx context.Context, sandbox string, audiences []lakeward.Audience, at time.Time, p Progress) (*job, error) {
 	scope, err := e.scope(ctx, sandbox)
 	if err != nil {
 		return nil, err
 	}
-	snap, err := e.warehouse.Snapshot(ctx, sandbox, 0)
+	snap, err := e.warehouse.Snapshot(ctx, sandbox, audiences[0].Policy(), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +80,9 @@ func (j *job) add(a lakeward.Audience, scope pql.Scope, above []lakeward.Audienc
 			names = append(names, lakeward.Quote(u.Name))
 		}
 		return &lakeward.Error{Kind: lakeward.Invalid, Code: "RULE-1002", Msg: "the audience refers to itself: " + strings.Join(names, " -> ")}
+	}
+	if len(above) > 0 && above[0].Policy() != a.Policy() {
+		return &lakeward.Error{Kind: lakeward.Invalid, Code: "RULE-1005", Msg: "the audience " + lakeward.Quote(a.Name) + " has another merge policy than " + lakeward.Quote(above[0].Name) + ", which asks for it; their members are not the same profiles"}
 	}
 	id := string(a.ID)
 	if j.byID[id] != nil || j.others[id] != nil {

@@ -13,19 +13,22 @@ import (
 	"github.com/lakeward/lakeward"
 )
 
-// Snapshot returns the profile store of a sandbox at a generation, the newest one for 0.
-func (s *Store) Snapshot(ctx context.Context, sandbox string, generation int64) (lakeward.Snapshot, error) {
-	snap := lakeward.Snapshot{Sandbox: sandbox}
+// Snapshot returns the profile store of a sandbox at a generation, the newest one for 0, as a merge policy sees it.
+func (s *Store) Snapshot(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64) (lakeward.Snapshot, error) {
+	snap := lakeward.Snapshot{Sandbox: sandbox, Policy: policy}
 	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return snap, err
 	}
 	defer func() { _ = tx.Rollback() }()
-	head, next, err := readHead(ctx, tx, sandbox)
+	head, err := readHead(ctx, tx, sandbox)
 	if err != nil {
 		return snap, err
 	}
-	snap.Generation, snap.NextNumber = head, next
+	snap.Generation = head
+	if snap.NextNumber, err = readNext(ctx, tx, sandbox, policy); err != nil {
+		return snap, err
+	}
 	if generation != 0 {
 		if generation > head {
 			return snap, &lakeward.Error{Kind: lakeward.NotFound, Code: "DATA-1005", Msg: fmt.Sprintf("generation %d lies after the newest, %d", generation, head)}
@@ -42,19 +45,86 @@ func (s *Store) Snapshot(ctx context.Context, sandbox string, generation int64) 
 		if err := readProfiles(ctx, tx, &snap); err != nil {
 			return snap, err
 		}
+		if err := readEvents(ctx, tx, &snap); err != nil {
+			return snap, err
+		}
 	}
-	if err := readEvents(ctx, tx, &snap); err != nil {
+	if snap.IdentityState, err = readIdentityState(ctx, tx, snap); err != nil {
 		return snap, err
 	}
-	return snap, readMemberships(ctx, tx, &snap)
+	if err := readMemberships(ctx, tx, &snap); err != nil {
+		return snap, err
+	}
+	return snap, readHeirs(ctx, tx, &snap)
 }
 
-func readHead(ctx context.Context, q querier, sandbox string) (generation int64, next uint32, err error) {
-	err = q.QueryRowContext(ctx, `SELECT generation, next_number FROM head WHERE sandbox = $1`, sandbox).Scan(&generation, &next)
+// readIdentityState finds the newest generation that may have changed who has which identity.
+func readIdentityState(ctx context.Context, q querier, snap lakeward.Snapshot) (string, error) {
+	var hash string
+	err := q.QueryRowContext(ctx, `SELECT g.hash FROM identity_change c JOIN generation g ON g.sandbox = c.sandbox AND g.no = c.generation
+		WHERE c.sandbox = $1 AND c.policy = $2 AND c.generation <= $3 ORDER BY c.generation DESC LIMIT 1`, snap.Sandbox, snap.Policy, snap.Generation).Scan(&hash)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, 0, nil
+		return "", nil
 	}
-	return generation, next, err
+	return hash, err
+}
+
+// readHeirs reads those that a membership of the snapshot does not know yet.
+func readHeirs(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
+	oldest := snap.Generation
+	for _, m := range snap.Memberships {
+		oldest = min(oldest, m.Generation)
+	}
+	rows, err := q.QueryContext(ctx, `SELECT generation, heirs FROM identity_change WHERE sandbox = $1 AND policy = $2 AND generation > $3 AND generation <= $4 AND length(heirs) > 0 ORDER BY generation`,
+		snap.Sandbox, snap.Policy, oldest, snap.Generation)
+	if err != nil {
+		return fmt.Errorf("read joined profiles: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var h lakeward.Heirs
+		if err := rows.Scan(&h.Generation, &h.Pairs); err != nil {
+			return err
+		}
+		snap.Heirs = append(snap.Heirs, h)
+	}
+	return rows.Err()
+}
+
+// Deletions lists what was deleted, oldest first.
+func (s *Store) Deletions(ctx context.Context, sandbox string) ([]lakeward.Deletion, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT generation, created_at, sums FROM deletion WHERE sandbox = $1 ORDER BY generation`, sandbox)
+	if err != nil {
+		return nil, fmt.Errorf("read deletions: %w", err)
+	}
+	defer rows.Close()
+	var out []lakeward.Deletion
+	for rows.Next() {
+		var d lakeward.Deletion
+		var at int64
+		if err := rows.Scan(&d.Generation, &at, &d.Sums); err != nil {
+			return nil, err
+		}
+		d.At = fromMillis(at)
+		out = append(out, d)
+	}
+	return out, rows.Err()
+}
+
+func readHead(ctx context.Context, q querier, sandbox string) (generation int64, err error) {
+	err = q.QueryRowContext(ctx, `SELECT generation FROM head WHERE sandbox = $1`, sandbox).Scan(&generation)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return generation, err
+}
+
+func readNext(ctx context.Context, q querier, sandbox string, policy lakeward.MergePolicyID) (next uint32, err error) {
+	err = q.QueryRowContext(ctx, `SELECT next_number FROM policy_head WHERE sandbox = $1 AND policy = $2`, sandbox, policy).Scan(&next)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return next, err
 }
 
 func readHash(ctx context.Context, q querier, sandbox string, generation int64) (string, error) {
@@ -67,20 +137,25 @@ func readHash(ctx context.Context, q querier, sandbox string, generation int64) 
 }
 
 func readProfiles(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
-	rows, err := q.QueryContext(ctx, `SELECT profiles, identities, numbers FROM profile_file
-		WHERE sandbox = $1 AND from_generation <= $2 AND (to_generation IS NULL OR to_generation > $2) ORDER BY place, from_generation, seq`, snap.Sandbox, snap.Generation)
+	rows, err := q.QueryContext(ctx, `SELECT profiles, identities, fragments, numbers FROM profile_file
+		WHERE sandbox = $1 AND from_generation <= $2 AND (to_generation IS NULL OR to_generation > $2) AND policy = $3 ORDER BY place, from_generation, seq`, snap.Sandbox, snap.Generation, snap.Policy)
 	if err != nil {
 		return fmt.Errorf("read profile files: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var table, identities string
+		var table, identities, fragments string
 		var f lakeward.ProfileFile
-		if err := rows.Scan(&table, &identities, &f.Numbers); err != nil {
+		if err := rows.Scan(&table, &identities, &fragments, &f.Numbers); err != nil {
 			return err
 		}
 		if err := errors.Join(json.Unmarshal([]byte(table), &f.Table), json.Unmarshal([]byte(identities), &f.Identities)); err != nil {
 			return err
+		}
+		if fragments != "" {
+			if err := json.Unmarshal([]byte(fragments), &f.Fragments); err != nil {
+				return err
+			}
 		}
 		snap.Profiles = append(snap.Profiles, f)
 	}
@@ -88,8 +163,8 @@ func readProfiles(ctx context.Context, q querier, snap *lakeward.Snapshot) error
 }
 
 func readMemberships(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
-	rows, err := q.QueryContext(ctx, `SELECT audience_id, data, members, exited, member_count, evaluated_at FROM membership m WHERE sandbox = $1
-		AND generation = (SELECT max(generation) FROM membership n WHERE n.sandbox = m.sandbox AND n.audience_id = m.audience_id AND n.generation <= $2)`, snap.Sandbox, snap.Generation)
+	rows, err := q.QueryContext(ctx, `SELECT audience_id, generation, data, members, exited, member_count, evaluated_at FROM membership m WHERE sandbox = $1 AND policy = $3
+		AND generation = (SELECT max(generation) FROM membership n WHERE n.sandbox = m.sandbox AND n.audience_id = m.audience_id AND n.generation <= $2)`, snap.Sandbox, snap.Generation, snap.Policy)
 	if err != nil {
 		return fmt.Errorf("read memberships: %w", err)
 	}
@@ -98,7 +173,7 @@ func readMemberships(ctx context.Context, q querier, snap *lakeward.Snapshot) er
 		var m lakeward.Membership
 		var data string
 		var at int64
-		if err := rows.Scan(&m.Audience, &data, &m.Members, &m.Exited, &m.Count, &at); err != nil {
+		if err := rows.Scan(&m.Audience, &m.Generation, &data, &m.Members, &m.Exited, &m.Count, &at); err != nil {
 			return err
 		}
 		m.EvaluatedAt = fromMillis(at)
@@ -111,8 +186,9 @@ func readMemberships(ctx context.Context, q querier, snap *lakeward.Snapshot) er
 }
 
 // IdentityChanges lists what changed identities up to a generation, newest first.
-func (s *Store) IdentityChanges(ctx context.Context, sandbox string, generation int64) ([]lakeward.IdentityChange, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT created_at, identities FROM generation WHERE sandbox = $1 AND no <= $2 AND length(identities) > 0 ORDER BY no DESC`, sandbox, generation)
+func (s *Store) IdentityChanges(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64) ([]lakeward.IdentityChange, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT g.created_at, c.numbers FROM identity_change c JOIN generation g ON g.sandbox = c.sandbox AND g.no = c.generation
+		WHERE c.sandbox = $1 AND c.policy = $2 AND c.generation <= $3 AND length(c.numbers) > 0 ORDER BY c.generation DESC`, sandbox, policy, generation)
 	if err != nil {
 		return nil, fmt.Errorf("read changes of identities: %w", err)
 	}
@@ -135,7 +211,7 @@ func (s *Store) IdentityChanges(ctx context.Context, sandbox string, generation 
 func (s *Store) Commit(ctx context.Context, sandbox string, c lakeward.Change) (int64, error) {
 	var no int64
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		head, _, err := readHead(ctx, tx, sandbox)
+		head, err := readHead(ctx, tx, sandbox)
 		if err != nil {
 			return err
 		}
@@ -151,10 +227,8 @@ func (s *Store) Commit(ctx context.Context, sandbox string, c lakeward.Change) (
 		if err != nil {
 			return err
 		}
-		if c.Audience != nil {
-			if err := s.replace(ctx, tx, audienceDocument(*c.Audience)); err != nil {
-				return err
-			}
+		if err := s.replaceNouns(ctx, tx, sandbox, c); err != nil {
+			return err
 		}
 		if c.Task != nil {
 			if err := endEvaluation(ctx, tx, *c.Task, no); err != nil {
@@ -166,15 +240,32 @@ func (s *Store) Commit(ctx context.Context, sandbox string, c lakeward.Change) (
 			return err
 		}
 		links := w.links.String()
-		if _, err := tx.ExecContext(ctx, `INSERT INTO generation (sandbox, no, kind, hash, links, identities, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			sandbox, no, c.Kind, chainHash(before, links), links, blob(c.Identities), millis(c.At)); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO generation (sandbox, no, kind, hash, links, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+			sandbox, no, c.Kind, chainHash(before, links), links, millis(c.At)); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO head (sandbox, generation, next_number) VALUES ($1, $2, $3)
-			ON CONFLICT (sandbox) DO UPDATE SET generation = excluded.generation, next_number = excluded.next_number`, sandbox, no, c.NextNumber)
+		_, err = tx.ExecContext(ctx, `INSERT INTO head (sandbox, generation) VALUES ($1, $2) ON CONFLICT (sandbox) DO UPDATE SET generation = excluded.generation`, sandbox, no)
 		return err
 	})
 	return no, err
+}
+
+// replaceNouns stores what of the configuration changes together with the profiles.
+func (s *Store) replaceNouns(ctx context.Context, tx *sql.Tx, sandbox string, c lakeward.Change) error {
+	if c.Audience != nil {
+		if err := s.replace(ctx, tx, audienceDocument(*c.Audience)); err != nil {
+			return err
+		}
+	}
+	for _, p := range c.Policies {
+		if err := s.replace(ctx, tx, policyDocument(p)); err != nil {
+			return err
+		}
+	}
+	if c.Dropped == "" {
+		return nil
+	}
+	return s.remove(ctx, tx, policyKind, sandbox, string(c.Dropped))
 }
 
 // commitWriter writes the rows of one generation and extends the chain of hashes (DLV-125).
@@ -183,6 +274,9 @@ type commitWriter struct {
 	sandbox string
 	no      int64
 	links   strings.Builder
+	place   int64 // of profile files
+	seq     int   // of the next profile file
+	events  int   // of the next event file
 }
 
 // chainHash is the hash of a generation, from that of the one before and what it adds.
@@ -206,29 +300,84 @@ func (w *commitWriter) write(ctx context.Context, c lakeward.Change) error {
 	if err := errors.Join(w.supersede(ctx, c.Replaced), w.supersedeEvents(ctx, c.ReplacedEvents)); err != nil {
 		return err
 	}
-	place := w.no
-	if c.Place > 0 {
-		place = c.Place
+	if w.place = w.no; c.Place > 0 {
+		w.place = c.Place
 	}
-	for i, f := range c.Profiles {
-		table, identities, err := pair(f.Table, f.Identities)
-		if err != nil {
+	for _, p := range c.ByPolicy() {
+		if err := w.profiles(ctx, c.Kind, p); err != nil {
 			return err
 		}
-		w.link(f.Table.Path, []byte(f.Table.SHA256))
-		w.link(f.Identities.Path, []byte(f.Identities.SHA256))
-		w.link(f.Table.Path+"#numbers", f.Numbers)
-		if _, err := w.tx.ExecContext(ctx, `INSERT INTO profile_file (sandbox, from_generation, seq, place, profiles, identities, numbers) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			w.sandbox, w.no, i, place, table, identities, blob(f.Numbers)); err != nil {
+	}
+	if len(c.Deleted) > 0 {
+		w.link("#deleted", c.Deleted)
+		if _, err := w.tx.ExecContext(ctx, `INSERT INTO deletion (sandbox, generation, created_at, sums) VALUES ($1, $2, $3, $4)`, w.sandbox, w.no, millis(c.At), c.Deleted); err != nil {
 			return err
 		}
 	}
 	for _, m := range c.Memberships {
-		if err := w.membership(ctx, m); err != nil {
+		if err := w.membership(ctx, c.ByPolicy()[0].Of, m); err != nil {
 			return err
 		}
 	}
-	return w.events(ctx, c.Events)
+	return nil
+}
+
+// profiles writes what a commit adds to the profiles of a policy.
+func (w *commitWriter) profiles(ctx context.Context, kind string, p lakeward.ProfileChange) error {
+	if p.Rebuilt {
+		// They stay readable for who has pinned an older generation.
+		w.link("#rebuilt "+string(p.Of), nil)
+		for _, table := range []string{"profile_file", "event_file"} {
+			if _, err := w.tx.ExecContext(ctx, `UPDATE `+table+` SET to_generation = $1 WHERE sandbox = $2 AND policy = $3 AND to_generation IS NULL`, w.no, w.sandbox, p.Of); err != nil {
+				return err
+			}
+		}
+	}
+	for _, f := range p.Profiles {
+		if err := w.profileFile(ctx, p.Of, f); err != nil {
+			return err
+		}
+	}
+	for _, f := range p.Events {
+		if err := w.eventFile(ctx, p.Of, f); err != nil {
+			return err
+		}
+	}
+	if kind != "evaluation" && kind != "compaction" && kind != "dataset" {
+		if len(p.Heirs) > 0 {
+			w.link("#heirs "+string(p.Of), p.Heirs)
+		}
+		if _, err := w.tx.ExecContext(ctx, `INSERT INTO identity_change (sandbox, generation, policy, numbers, heirs) VALUES ($1, $2, $3, $4, $5)`,
+			w.sandbox, w.no, p.Of, blob(p.Identities), blob(p.Heirs)); err != nil {
+			return err
+		}
+	}
+	_, err := w.tx.ExecContext(ctx, `INSERT INTO policy_head (sandbox, policy, next_number) VALUES ($1, $2, $3) ON CONFLICT (sandbox, policy) DO UPDATE SET next_number = excluded.next_number`,
+		w.sandbox, p.Of, p.NextNumber)
+	return err
+}
+
+func (w *commitWriter) profileFile(ctx context.Context, policy lakeward.MergePolicyID, f lakeward.ProfileFile) error {
+	table, identities, err := pair(f.Table, f.Identities)
+	if err != nil {
+		return err
+	}
+	fragments := ""
+	if f.Fragments.Path != "" {
+		doc, err := json.Marshal(f.Fragments)
+		if err != nil {
+			return err
+		}
+		fragments = string(doc)
+		w.link(f.Fragments.Path, []byte(f.Fragments.SHA256))
+	}
+	w.link(f.Table.Path, []byte(f.Table.SHA256))
+	w.link(f.Identities.Path, []byte(f.Identities.SHA256))
+	w.link(f.Table.Path+"#numbers", f.Numbers)
+	_, err = w.tx.ExecContext(ctx, `INSERT INTO profile_file (sandbox, policy, from_generation, seq, place, profiles, identities, fragments, numbers) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		w.sandbox, policy, w.no, w.seq, w.place, table, identities, fragments, blob(f.Numbers))
+	w.seq++
+	return err
 }
 
 func (w *commitWriter) batch(ctx context.Context, b lakeward.Batch) error {
@@ -248,7 +397,7 @@ func (w *commitWriter) batch(ctx context.Context, b lakeward.Batch) error {
 	return err
 }
 
-func (w *commitWriter) membership(ctx context.Context, m lakeward.Membership) error {
+func (w *commitWriter) membership(ctx context.Context, policy lakeward.MergePolicyID, m lakeward.Membership) error {
 	data, err := json.Marshal(m.Table)
 	if err != nil {
 		return err
@@ -256,8 +405,8 @@ func (w *commitWriter) membership(ctx context.Context, m lakeward.Membership) er
 	w.link(m.Table.Path, []byte(m.Table.SHA256))
 	w.link(m.Table.Path+"#members", m.Members)
 	w.link(m.Table.Path+"#exited", m.Exited)
-	_, err = w.tx.ExecContext(ctx, `INSERT INTO membership (sandbox, audience_id, generation, data, members, exited, member_count, evaluated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		w.sandbox, m.Audience, w.no, string(data), blob(m.Members), blob(m.Exited), m.Count, millis(m.EvaluatedAt))
+	_, err = w.tx.ExecContext(ctx, `INSERT INTO membership (sandbox, audience_id, policy, generation, data, members, exited, member_count, evaluated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		w.sandbox, m.Audience, policy, w.no, string(data), blob(m.Members), blob(m.Exited), m.Count, millis(m.EvaluatedAt))
 	return err
 }
 
@@ -273,7 +422,7 @@ func pair(a, b lakeward.DataFile) (string, string, error) {
 // Named lists all files that a row names, by path; what else lies beside them is garbage.
 func (s *Store) Named(ctx context.Context) (map[string]lakeward.DataFile, error) {
 	out := map[string]lakeward.DataFile{}
-	for _, query := range []string{`SELECT profiles FROM profile_file`, `SELECT identities FROM profile_file`, `SELECT data FROM membership`, `SELECT data FROM event_file`, `SELECT files FROM batch`} {
+	for _, query := range []string{`SELECT profiles FROM profile_file`, `SELECT identities FROM profile_file`, `SELECT fragments FROM profile_file WHERE fragments <> ''`, `SELECT data FROM membership`, `SELECT data FROM event_file`, `SELECT files FROM batch`} {
 		if err := s.namePaths(ctx, query, out); err != nil {
 			return nil, fmt.Errorf("list files: %w", err)
 		}
@@ -303,7 +452,9 @@ func (s *Store) namePaths(ctx context.Context, query string, out map[string]lake
 			return err
 		}
 		for _, f := range files {
-			out[f.Path] = f
+			if f.Path != "" {
+				out[f.Path] = f
+			}
 		}
 	}
 	return rows.Err()

@@ -32,12 +32,12 @@ func (w *commitWriter) supersede(ctx context.Context, tables []string) error {
 		return err
 	}
 	for _, path := range tables {
-		i := slices.IndexFunc(current, func(f profileFileRow) bool { return f.table.Path == path })
+		i := slices.IndexFunc(current, func(f profileFileRow) bool { return len(f.files) > 0 && f.files[0].Path == path })
 		if i < 0 {
 			return &lakeward.Error{Kind: lakeward.Conflict, Code: "DATA-1002", Msg: "a profile file was replaced meanwhile; run the command again"}
 		}
 		f := current[i]
-		w.link("-"+f.table.Path, []byte(f.table.SHA256))
+		w.link("-"+f.files[0].Path, []byte(f.files[0].SHA256))
 		if _, err := w.tx.ExecContext(ctx, `UPDATE profile_file SET to_generation = $1 WHERE sandbox = $2 AND from_generation = $3 AND seq = $4`, w.no, w.sandbox, f.from, f.seq); err != nil {
 			return err
 		}
@@ -48,12 +48,12 @@ func (w *commitWriter) supersede(ctx context.Context, tables []string) error {
 // profileFileRow is a row of profile_file without its bitmap. It is part of the generations from up to to, not
 // including to, which is 0 while it is part of the newest.
 type profileFileRow struct {
-	from, seq, to     int64
-	table, identities lakeward.DataFile
+	from, seq, to int64
+	files         []lakeward.DataFile // table, identities, fragments; those that there are
 }
 
 func listProfileFiles(ctx context.Context, q querier, where string, args ...any) ([]profileFileRow, error) {
-	rows, err := q.QueryContext(ctx, `SELECT from_generation, seq, coalesce(to_generation, 0), profiles, identities FROM profile_file `+where, args...)
+	rows, err := q.QueryContext(ctx, `SELECT from_generation, seq, coalesce(to_generation, 0), profiles, identities, fragments FROM profile_file `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list profile files: %w", err)
 	}
@@ -61,12 +61,21 @@ func listProfileFiles(ctx context.Context, q querier, where string, args ...any)
 	var out []profileFileRow
 	for rows.Next() {
 		var f profileFileRow
-		var table, identities string
-		if err := rows.Scan(&f.from, &f.seq, &f.to, &table, &identities); err != nil {
+		var docs [3]string
+		if err := rows.Scan(&f.from, &f.seq, &f.to, &docs[0], &docs[1], &docs[2]); err != nil {
 			return nil, err
 		}
-		if err := errors.Join(json.Unmarshal([]byte(table), &f.table), json.Unmarshal([]byte(identities), &f.identities)); err != nil {
-			return nil, err
+		for _, doc := range docs {
+			var d lakeward.DataFile
+			if doc == "" {
+				continue
+			}
+			if err := json.Unmarshal([]byte(doc), &d); err != nil {
+				return nil, err
+			}
+			if d.Path != "" {
+				f.files = append(f.files, d)
+			}
 		}
 		out = append(out, f)
 	}
@@ -239,7 +248,7 @@ func (f *forgetter) profileFiles(ctx context.Context) error {
 		if _, err := f.tx.ExecContext(ctx, `UPDATE generation SET profiles_kept = 0 WHERE sandbox = $1 AND no >= $2 AND no < $3`, f.sandbox, p.from, p.to); err != nil {
 			return err
 		}
-		f.files = append(f.files, p.table, p.identities)
+		f.files = append(f.files, p.files...)
 	}
 	return nil
 }

@@ -42,7 +42,16 @@ func (s *Store) countBatches(ctx context.Context, d *lakeward.Dataset) error {
 
 // Batches lists the batches of a dataset in arrival order.
 func (s *Store) Batches(ctx context.Context, d lakeward.Dataset) ([]lakeward.Batch, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT doc, files, generation FROM batch WHERE sandbox = $1 AND dataset_id = $2 ORDER BY generation, id`, d.Sandbox, d.ID)
+	return s.batches(ctx, `SELECT doc, files, generation FROM batch WHERE sandbox = $1 AND dataset_id = $2 ORDER BY generation, id`, d.Sandbox, d.ID)
+}
+
+// AllBatches lists the batches of a sandbox, those of imported audiences too, in arrival order.
+func (s *Store) AllBatches(ctx context.Context, sandbox string) ([]lakeward.Batch, error) {
+	return s.batches(ctx, `SELECT doc, files, generation FROM batch WHERE sandbox = $1 ORDER BY generation, id`, sandbox)
+}
+
+func (s *Store) batches(ctx context.Context, query string, args ...any) ([]lakeward.Batch, error) {
+	rows, err := s.read.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list batches: %w", err)
 	}

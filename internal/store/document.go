@@ -23,6 +23,7 @@ const (
 	datasetKind     kind = "dataset"
 	schemaKind      kind = "schema"
 	namespaceKind   kind = "namespace"
+	policyKind      kind = "merge-policy"
 )
 
 // document is the row of one thing of the configuration.

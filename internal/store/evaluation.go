@@ -119,7 +119,7 @@ func (s *Store) SetEvaluationSchedule(ctx context.Context, e lakeward.Evaluation
 		return err
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		head, _, err := readHead(ctx, tx, e.Sandbox)
+		head, err := readHead(ctx, tx, e.Sandbox)
 		if err != nil {
 			return err
 		}

@@ -11,7 +11,7 @@ import (
 
 func readEvents(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
 	rows, err := q.QueryContext(ctx, `SELECT data, numbers FROM event_file
-		WHERE sandbox = $1 AND from_generation <= $2 AND (to_generation IS NULL OR to_generation > $2) ORDER BY from_generation, seq`, snap.Sandbox, snap.Generation)
+		WHERE sandbox = $1 AND from_generation <= $2 AND (to_generation IS NULL OR to_generation > $2) AND policy = $3 ORDER BY from_generation, seq`, snap.Sandbox, snap.Generation, snap.Policy)
 	if err != nil {
 		return fmt.Errorf("read event files: %w", err)
 	}
@@ -26,6 +26,28 @@ func readEvents(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
 			return err
 		}
 		snap.Events = append(snap.Events, f)
+	}
+	if err := rows.Err(); err != nil || len(snap.Events) == 0 {
+		return err
+	}
+	return readEventHeirs(ctx, q, snap)
+}
+
+// readEventHeirs reads who carries on whom. Numbers are never given again, so those of old joins do no harm; a rebuild
+// writes the events anew, under the numbers that it gives.
+func readEventHeirs(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
+	rows, err := q.QueryContext(ctx, `SELECT c.generation, c.heirs FROM identity_change c JOIN generation g ON g.sandbox = c.sandbox AND g.no = c.generation
+		WHERE c.sandbox = $1 AND c.policy = $2 AND c.generation <= $3 AND length(c.heirs) > 0 AND g.kind <> 'rebuild' ORDER BY c.generation`, snap.Sandbox, snap.Policy, snap.Generation)
+	if err != nil {
+		return fmt.Errorf("read joined profiles: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var h lakeward.Heirs
+		if err := rows.Scan(&h.Generation, &h.Pairs); err != nil {
+			return err
+		}
+		snap.EventHeirs = append(snap.EventHeirs, h)
 	}
 	return rows.Err()
 }
@@ -101,19 +123,16 @@ func (f *forgetter) eventFiles(ctx context.Context) error {
 	return nil
 }
 
-// events writes the rows of the event files of one generation.
-func (w *commitWriter) events(ctx context.Context, files []lakeward.EventFile) error {
-	for i, f := range files {
-		data, err := json.Marshal(f.Table)
-		if err != nil {
-			return err
-		}
-		w.link(f.Table.Path, []byte(f.Table.SHA256))
-		w.link(f.Table.Path+"#numbers", f.Numbers)
-		if _, err := w.tx.ExecContext(ctx, `INSERT INTO event_file (sandbox, from_generation, seq, data, numbers) VALUES ($1, $2, $3, $4, $5)`,
-			w.sandbox, w.no, i, string(data), blob(f.Numbers)); err != nil {
-			return err
-		}
+// eventFile writes the row of an event file.
+func (w *commitWriter) eventFile(ctx context.Context, policy lakeward.MergePolicyID, f lakeward.EventFile) error {
+	data, err := json.Marshal(f.Table)
+	if err != nil {
+		return err
 	}
-	return nil
+	w.link(f.Table.Path, []byte(f.Table.SHA256))
+	w.link(f.Table.Path+"#numbers", f.Numbers)
+	_, err = w.tx.ExecContext(ctx, `INSERT INTO event_file (sandbox, policy, from_generation, seq, data, numbers) VALUES ($1, $2, $3, $4, $5, $6)`,
+		w.sandbox, policy, w.no, w.events, string(data), blob(f.Numbers))
+	w.events++
+	return err
 }

@@ -8,8 +8,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/RoaringBitmap/roaring/v2"
-
 	"github.com/lakeward/lakeward"
 )
 
@@ -66,9 +64,9 @@ func causeOf(err error) string {
 	return err.Error()
 }
 
-// CheckSnapshot holds the bitmaps of the newest generation of a sandbox against each other and the rows of their files.
-func (w *Warehouse) CheckSnapshot(ctx context.Context, sandbox string, c *Checked) error {
-	s, err := w.Snapshot(ctx, sandbox, 0)
+// CheckSnapshot holds the bitmaps of the newest generation, as a merge policy sees it, against each other and the rows of their files.
+func (w *Warehouse) CheckSnapshot(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, c *Checked) error {
+	s, err := w.Snapshot(ctx, sandbox, policy, 0)
 	if lakeward.CodeOf(err) == lakeward.FailSource {
 		c.problem("", "%v", err)
 		return nil
@@ -76,28 +74,30 @@ func (w *Warehouse) CheckSnapshot(ctx context.Context, sandbox string, c *Checke
 	if err != nil {
 		return err
 	}
-	all := roaring.New()
 	for _, f := range s.Profiles {
-		if n := int64(f.Numbers.GetCardinality()); n != f.Table.Rows {
+		if n := int64(f.Numbers.GetCardinality()); n != f.Table.Rows && !f.gone() {
 			c.problem(f.Table.Path, "the bitmap has %d numbers, the file %d rows", n, f.Table.Rows)
 		}
-		all.Or(f.Numbers)
+		if !f.Numbers.IsEmpty() && f.Numbers.Maximum() >= s.NextNumber {
+			c.problem(f.Table.Path, "profile number %d is given, and %d is said to be the next new one", f.Numbers.Maximum(), s.NextNumber)
+		}
 	}
-	if !all.IsEmpty() && all.Maximum() >= s.NextNumber {
-		c.problem("", "profile number %d is given, and %d is said to be the next new one", all.Maximum(), s.NextNumber)
-	}
+	c.memberships(s)
+	return w.checkIndex(ctx, s, c)
+}
+
+// memberships holds the memberships of a snapshot against their files and the numbers that were ever given.
+func (c *Checked) memberships(s *Snapshot) {
 	for _, id := range slices.Sorted(maps.Keys(s.Memberships)) {
 		m := s.Memberships[id]
-		members, exited := m.Members.GetCardinality(), m.Exited.GetCardinality()
-		if m.Members.Intersects(m.Exited) {
-			c.problem(m.Table.Path, "somebody is a member of audience %s and has left it", id)
+		if rows := int64(m.rows.GetCardinality()); rows != m.Table.Rows {
+			c.problem(m.Table.Path, "audience %s knows %d profiles, its file has %d rows", id, rows, m.Table.Rows)
 		}
-		if int64(members+exited) != m.Table.Rows {
-			c.problem(m.Table.Path, "audience %s has %d members and %d who left, its file %d rows", id, members, exited, m.Table.Rows)
+		if m.twice > 0 {
+			c.problem(m.Table.Path, "%d profiles are members of audience %s and have left it", m.twice, id)
 		}
-		if strangers := roaring.AndNot(m.Members, all); !strangers.IsEmpty() {
-			c.problem(m.Table.Path, "%d members of audience %s are no profiles", strangers.GetCardinality(), id)
+		if !m.rows.IsEmpty() && m.rows.Maximum() >= s.NextNumber {
+			c.problem(m.Table.Path, "number %d in audience %s is no profile", m.rows.Maximum(), id)
 		}
 	}
-	return nil
 }

@@ -3,7 +3,6 @@ package warehouse
 import (
 	"context"
 	"fmt"
-	"iter"
 	"path"
 	"slices"
 	"time"
@@ -33,8 +32,8 @@ const commitTries = 10
 
 // Compaction returns the merge that is due in a sandbox, nil if there is none; with all also what the triggers
 // would leave for later.
-func (w *Warehouse) Compaction(ctx context.Context, sandbox string, all bool) (*Compaction, error) {
-	snap, err := w.Snapshot(ctx, sandbox, 0)
+func (w *Warehouse) Compaction(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, all bool) (*Compaction, error) {
+	snap, err := w.Snapshot(ctx, sandbox, policy, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +42,7 @@ func (w *Warehouse) Compaction(ctx context.Context, sandbox string, all bool) (*
 	var sizes []fileSize
 	for i, l := range snap.live(snap.All()) {
 		f := snap.Profiles[i]
-		if f.Table.Rows == int64(f.Numbers.GetCardinality()) { // one that marks profiles without rows stays as it is
+		if !f.gone() && f.Fragments.Path != "" { // those that mark profiles as gone, and those of before, stay as they are
 			files, live = append(files, f), append(live, l)
 			sizes = append(sizes, fileSize{f.Table.Rows, int64(l.GetCardinality())})
 		}
@@ -68,7 +67,7 @@ func (w *Warehouse) Compaction(ctx context.Context, sandbox string, all bool) (*
 func (c *Compaction) Run(ctx context.Context, union []lakeward.Leaf, at time.Time) (lakeward.Compaction, error) {
 	defer c.w.holds.drop(c.snap.hold)
 	done := lakeward.Compaction{Merged: len(c.files), Profiles: int64(c.numbers.GetCardinality())}
-	change := lakeward.Change{Base: c.snap.Generation, Place: c.snap.Generation, Kind: lakeward.CompactionChange, At: at, NextNumber: c.snap.NextNumber}
+	change := lakeward.Change{Base: c.snap.Generation, Place: c.snap.Generation, Kind: lakeward.CompactionChange, At: at, Of: c.snap.Policy, NextNumber: c.snap.NextNumber}
 	for _, f := range c.files {
 		change.Replaced = append(change.Replaced, f.Table.Path)
 		done.Superseded += f.Table.Rows
@@ -92,14 +91,14 @@ func (c *Compaction) Run(ctx context.Context, union []lakeward.Leaf, at time.Tim
 // tidy removes what a merge wrote that failed. A commit may be made although it reports an error, so files that are
 // named, or may be, stay.
 func (c *Compaction) tidy(ctx context.Context, change lakeward.Change) {
-	head, err := c.w.Snapshot(ctx, c.snap.Sandbox, 0)
+	head, err := c.w.Snapshot(ctx, c.snap.Sandbox, c.snap.Policy, 0)
 	if err != nil {
 		return
 	}
 	c.w.holds.drop(head.hold)
 	for _, f := range change.Profiles {
 		if !head.names(f.Table.Path) {
-			c.w.discard(f.Table, f.Identities)
+			c.w.discard(f.Table, f.Identities, f.Fragments)
 		}
 	}
 }
@@ -116,7 +115,7 @@ func (c *Compaction) commit(ctx context.Context, change lakeward.Change) (int64,
 		if lakeward.CodeOf(err) != "DATA-1002" || try == commitTries {
 			return generation, err
 		}
-		head, rerr := c.w.Snapshot(ctx, c.snap.Sandbox, 0)
+		head, rerr := c.w.Snapshot(ctx, c.snap.Sandbox, c.snap.Policy, 0)
 		if rerr != nil {
 			return 0, rerr
 		}
@@ -159,10 +158,18 @@ func (c *Compaction) checkFields(union []lakeward.Leaf) error {
 
 // write puts the live rows into files of equal size and adds these to the change.
 func (c *Compaction) write(ctx context.Context, union []lakeward.Leaf, change *lakeward.Change) error {
-	feed := c.openFeed()
-	defer feed.close()
+	identities, err := c.openFeed(identityColumns(), func(f ProfileFile) lakeward.DataFile { return f.Identities })
+	defer identities.close()
+	if err != nil {
+		return err
+	}
+	fragments, err := c.openFeed(fragmentColumns(), func(f ProfileFile) lakeward.DataFile { return f.Fragments })
+	defer fragments.close()
+	if err != nil {
+		return err
+	}
 	for _, part := range cutEvenly(c.numbers, c.w.sizes.base) {
-		pf, err := c.writePart(ctx, part, union, feed)
+		pf, err := c.writePart(ctx, part, union, [2]rowFeed{identities, fragments})
 		if err != nil {
 			return err
 		}
@@ -191,41 +198,45 @@ func cutEvenly(b *roaring.Bitmap, most int64) []*roaring.Bitmap {
 	return out
 }
 
-func (c *Compaction) writePart(ctx context.Context, part *roaring.Bitmap, union []lakeward.Leaf, feed identityFeed) (ProfileFile, error) {
-	columns := []parquet.Column{{Path: "number", Kind: vector.Int, Int32: true, Required: true}}
-	for _, l := range union {
-		columns = append(columns, parquet.ColumnOf(l))
-	}
-	pf := ProfileFile{Numbers: part}
+// writePart writes the rows of profiles, and beside them their identities and fragments.
+func (c *Compaction) writePart(ctx context.Context, part *roaring.Bitmap, union []lakeward.Leaf, feeds [2]rowFeed) (pf ProfileFile, err error) {
+	pf.Numbers = part
 	id := lakeward.NewID()
-	rows, err := c.w.create(path.Join("profiles", c.snap.Sandbox, id+".parquet"), columns)
-	if err != nil {
+	columns := append([]parquet.Column{{Path: "number", Kind: vector.Int, Int32: true, Required: true}}, parquet.ColumnsOf(union)...)
+	var open []*tableWriter
+	defer func() {
+		for _, t := range open {
+			if err != nil {
+				c.w.abandon(t)
+			}
+		}
+	}()
+	for _, f := range []struct {
+		end     string
+		columns []parquet.Column
+	}{{".parquet", columns}, {".identities.parquet", identityColumns()}, {".fragments.parquet", fragmentColumns()}} {
+		t, err := c.w.create(path.Join("profiles", c.snap.Sandbox, id+f.end), f.columns)
+		if err != nil {
+			return pf, err
+		}
+		open = append(open, t)
+	}
+	beside := []*tableChunk{newTableChunk(open[1], identityColumns()), newTableChunk(open[2], fragmentColumns())}
+	if err = c.copyRows(ctx, part, union, open[0], feeds, beside); err != nil {
 		return pf, err
 	}
-	ids, err := c.w.create(path.Join("profiles", c.snap.Sandbox, id+".identities.parquet"), identityColumns())
-	if err != nil {
-		c.w.abandon(rows)
-		return pf, err
+	for i, to := range []*lakeward.DataFile{&pf.Table, &pf.Identities, &pf.Fragments} {
+		if *to, err = c.w.finish(open[i]); err != nil {
+			return pf, err
+		}
 	}
-	if err = c.copyRows(ctx, part, union, feed, [2]*tableWriter{rows, ids}); err == nil {
-		pf.Table, err = c.w.finish(rows)
-	}
-	if err == nil {
-		pf.Identities, err = c.w.finish(ids)
-	}
-	if err != nil {
-		c.w.abandon(rows)
-		c.w.abandon(ids)
-	}
-	return pf, err
+	return pf, nil
 }
 
-// copyRows writes profiles into the first table and their identities into the second.
-func (c *Compaction) copyRows(ctx context.Context, part *roaring.Bitmap, union []lakeward.Leaf, feed identityFeed, to [2]*tableWriter) error {
+// copyRows writes profiles into a table and their rows of each feed into the table beside it.
+func (c *Compaction) copyRows(ctx context.Context, part *roaring.Bitmap, union []lakeward.Leaf, to *tableWriter, feeds [2]rowFeed, beside []*tableChunk) error {
 	var number vector.Vector
 	row := vector.Chunk{Columns: make([]vector.Vector, len(union)+1)}
-	out := identityRows{to: to[1]}
-	out.reset()
 	for p, err := range c.w.Scan(ctx, c.snap, part, union, "") {
 		if err != nil {
 			return err
@@ -233,117 +244,115 @@ func (c *Compaction) copyRows(ctx context.Context, part *roaring.Bitmap, union [
 		number.Reset(vector.Int)
 		for _, n := range p.Numbers {
 			number.AppendInt(int64(n))
-			ids, err := feed.of(n)
-			if err != nil {
-				return err
-			}
-			if err := out.add(n, ids); err != nil {
-				return err
+			for i := range feeds {
+				if err := feeds[i].copy(n, beside[i]); err != nil {
+					return err
+				}
 			}
 		}
 		row.Len, row.Columns[0] = p.Len, number
 		copy(row.Columns[1:], p.Columns)
-		if err := to[0].add(&row); err != nil {
+		if err := to.add(&row); err != nil {
 			return err
 		}
 	}
-	return out.flush()
-}
-
-// identityRows collects rows of an identities file and writes them chunk by chunk.
-type identityRows struct {
-	to    *tableWriter
-	chunk vector.Chunk
-}
-
-func (r *identityRows) reset() {
-	r.chunk.Len = 0
-	if r.chunk.Columns == nil {
-		r.chunk.Columns = make([]vector.Vector, len(identityColumns()))
-	}
-	for i, c := range identityColumns() {
-		r.chunk.Columns[i].Reset(c.Kind)
-	}
-}
-
-func (r *identityRows) add(number uint32, ids []identity) error {
-	for _, id := range ids {
-		c := r.chunk.Columns
-		c[0].AppendInt(int64(number))
-		c[1].AppendString([]byte(id.namespace))
-		c[2].AppendString([]byte(id.value))
-		c[3].AppendBool(id.primary)
-		c[4].AppendString([]byte(id.source))
-		if r.chunk.Len++; r.chunk.Len == vector.MaxRows {
-			if err := r.flush(); err != nil {
-				return err
-			}
+	for _, t := range beside {
+		if err := t.flush(); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (r *identityRows) flush() error {
-	err := r.to.add(&r.chunk)
-	r.reset()
-	return err
+// rowFeed hands out the rows of ascending profiles out of several files that hold any number of rows for each.
+type rowFeed []*rowSource
+
+// rowSource reads one file front to back.
+type rowSource struct {
+	data   lakeward.DataFile
+	live   *roaring.Bitmap // profiles whose rows here count
+	table  *table
+	reader *parquet.Reader
+	cols   []vector.Vector
+	rows   []int64
+	start  int64
+	at     int
 }
 
-// identityFeed hands out the identities of ascending profiles out of several files. It holds one profile of each.
-type identityFeed []*identitySource
-
-func (c *Compaction) openFeed() identityFeed {
-	var f identityFeed
-	for i, file := range c.files {
-		if !c.live[i].IsEmpty() {
-			f = append(f, c.w.identitySource(file.Identities, c.live[i]))
+func (c *Compaction) openFeed(columns []parquet.Column, file func(ProfileFile) lakeward.DataFile) (rowFeed, error) {
+	var f rowFeed
+	for i, pf := range c.files {
+		if c.live[i].IsEmpty() {
+			continue
+		}
+		t, err := c.w.open(file(pf))
+		if err != nil {
+			return f, err
+		}
+		s := &rowSource{data: file(pf), live: c.live[i], table: t, cols: make([]vector.Vector, len(columns))}
+		f = append(f, s)
+		if s.reader, err = t.ReaderOf(columns); err != nil {
+			return f, sourceError(s.data, err)
 		}
 	}
-	return f
+	return f, nil
 }
 
-// of returns the identities of a profile; numbers ascend from call to call.
-func (f identityFeed) of(number uint32) ([]identity, error) {
+// copy adds the rows of a profile to a table; numbers ascend from call to call.
+func (f rowFeed) copy(number uint32, to *tableChunk) error {
 	for _, s := range f {
-		switch {
-		case s.err != nil:
-			return nil, s.err
-		case s.more && s.number < number:
-			return nil, fmt.Errorf("compact: the identities of profile %d are out of order", s.number)
-		case s.more && s.number == number:
-			ids := s.ids
-			s.advance()
-			return ids, nil
+		if s.live.Contains(number) {
+			return s.copy(number, to)
 		}
 	}
-	return nil, nil // it has none
+	return nil
 }
 
-func (f identityFeed) close() {
-	for _, s := range f {
-		s.stop()
+func (s *rowSource) copy(number uint32, to *tableChunk) error {
+	for {
+		if s.at == len(s.rows) {
+			if more, err := s.more(); err != nil || !more {
+				return err
+			}
+		}
+		n := uint32(s.cols[0].Ints[s.at])
+		if n > number {
+			return nil
+		}
+		if n == number {
+			if err := to.ready(1); err != nil {
+				return err
+			}
+			for i := range to.Columns {
+				to.Columns[i].AppendFrom(&s.cols[i], s.at)
+			}
+			to.Len++
+		}
+		s.at++
 	}
 }
 
-// identitySource reads one file a profile at a time.
-type identitySource struct {
-	next   func() (uint32, []identity, bool)
-	stop   func()
-	number uint32
-	ids    []identity
-	more   bool
-	err    error
+// more reads the next rows; false at the end of the file.
+func (s *rowSource) more() (bool, error) {
+	s.start += int64(len(s.rows))
+	s.rows, s.at = s.rows[:0], 0
+	for row := s.start; row < s.data.Rows && len(s.rows) < vector.MaxRows; row++ {
+		s.rows = append(s.rows, row)
+	}
+	if len(s.rows) == 0 {
+		return false, nil
+	}
+	if err := s.reader.Gather(s.rows, s.cols); err != nil {
+		return false, sourceError(s.data, err)
+	}
+	return true, nil
 }
 
-func (w *Warehouse) identitySource(d lakeward.DataFile, live *roaring.Bitmap) *identitySource {
-	s := &identitySource{}
-	s.next, s.stop = iter.Pull2(func(yield func(uint32, []identity) bool) {
-		stopped := false
-		s.err = w.eachProfile(d, live, func(n uint32, ids []identity) { stopped = stopped || !yield(n, ids) })
-	})
-	s.advance()
-	return s
+func (f rowFeed) close() {
+	for _, s := range f {
+		if s.reader != nil {
+			_ = s.reader.Close()
+		}
+		_ = s.table.Close()
+	}
 }
-
-// advance goes to the next profile. At the end of the file err says whether that was really the end.
-func (s *identitySource) advance() { s.number, s.ids, s.more = s.next() }

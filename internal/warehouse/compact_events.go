@@ -28,8 +28,8 @@ const mergeWindow = 256
 
 // EventCompaction returns the merge that is due in a sandbox, nil if there is none; with all also what the trigger
 // would leave for later.
-func (w *Warehouse) EventCompaction(ctx context.Context, sandbox string, all bool) (*EventCompaction, error) {
-	snap, err := w.Snapshot(ctx, sandbox, 0)
+func (w *Warehouse) EventCompaction(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, all bool) (*EventCompaction, error) {
+	snap, err := w.Snapshot(ctx, sandbox, policy, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (w *Warehouse) EventCompaction(ctx context.Context, sandbox string, all boo
 func (c *EventCompaction) Run(ctx context.Context, union []lakeward.Leaf, at time.Time) (lakeward.Compaction, error) {
 	defer c.w.holds.drop(c.snap.hold)
 	done := lakeward.Compaction{Merged: len(c.files)}
-	change := lakeward.Change{Base: c.snap.Generation, Place: c.snap.Generation, Kind: lakeward.CompactionChange, At: at, NextNumber: c.snap.NextNumber}
+	change := lakeward.Change{Base: c.snap.Generation, Place: c.snap.Generation, Kind: lakeward.CompactionChange, At: at, Of: c.snap.Policy, NextNumber: c.snap.NextNumber}
 	for _, f := range c.files {
 		change.ReplacedEvents = append(change.ReplacedEvents, f.Table.Path)
 	}
@@ -84,7 +84,7 @@ func (c *EventCompaction) commit(ctx context.Context, change lakeward.Change) (i
 		if lakeward.CodeOf(err) != "DATA-1002" || try == commitTries {
 			return generation, err
 		}
-		head, rerr := c.w.Snapshot(ctx, c.snap.Sandbox, 0)
+		head, rerr := c.w.Snapshot(ctx, c.snap.Sandbox, c.snap.Policy, 0)
 		if rerr != nil {
 			return 0, rerr
 		}
@@ -100,7 +100,7 @@ func (c *EventCompaction) commit(ctx context.Context, change lakeward.Change) (i
 
 // tidy removes the file of a merge that failed, unless its commit was made although it reported an error.
 func (c *EventCompaction) tidy(ctx context.Context, f EventFile) {
-	head, err := c.w.Snapshot(ctx, c.snap.Sandbox, 0)
+	head, err := c.w.Snapshot(ctx, c.snap.Sandbox, c.snap.Policy, 0)
 	if err != nil {
 		return
 	}
@@ -121,12 +121,22 @@ func (c *EventCompaction) write(ctx context.Context, union []lakeward.Leaf) (Eve
 	for _, from := range c.files {
 		f.Numbers.Or(from.Numbers)
 	}
+	for from, to := range c.snap.eventHeirs {
+		if f.Numbers.Contains(from) {
+			f.Numbers.Add(c.snap.eventOwner(to))
+		}
+	}
 	f.Numbers.And(c.snap.All())
 	in, err := c.w.scanEventFiles(c.files, union, func(path string) []string { return []string{path} })
 	if err != nil {
 		return f, err
 	}
 	defer in.Close()
+	some := *c.snap
+	some.Events = c.files
+	if err := in.adopt(&some); err != nil {
+		return f, err
+	}
 	out, err := c.w.create(path.Join("events", c.snap.Sandbox, lakeward.NewID()+".parquet"), eventColumns(union))
 	if err != nil {
 		return f, err

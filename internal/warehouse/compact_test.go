@@ -26,7 +26,7 @@ import (
 func (h *home) compact(all bool) int {
 	h.t.Helper()
 	for merges := 0; ; merges++ {
-		c, err := h.Compaction(ctx(), sandbox, all)
+		c, err := h.Compaction(ctx(), sandbox, lakeward.FirstPolicy, all)
 		if err != nil {
 			h.t.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func (h *home) remove() []lakeward.DataFile {
 
 func (h *home) snapshot(generation int64) *warehouse.Snapshot {
 	h.t.Helper()
-	s, err := h.Snapshot(ctx(), sandbox, generation)
+	s, err := h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, generation)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -89,9 +89,13 @@ func (h *home) state(s *warehouse.Snapshot) string {
 		h.t.Fatal(err)
 	}
 	for _, mail := range []string{"a@x", "b@x"} {
-		n, found := index.Find("Email", []byte(mail), false)
+		n, found, err := index.Find("Email", []byte(mail), false)
+		if err != nil {
+			h.t.Fatal(err)
+		}
 		fmt.Fprintln(&b, mail, n, found)
 	}
+	index.Close()
 	for _, a := range []lakeward.AudienceID{"a", "b"} {
 		m, ok := s.Memberships[a]
 		if !ok {
@@ -149,7 +153,7 @@ func (h *home) sound() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if err := h.CheckSnapshot(ctx(), sandbox, &c); err != nil {
+	if err := h.CheckSnapshot(ctx(), sandbox, lakeward.FirstPolicy, &c); err != nil {
 		h.t.Fatal(err)
 	}
 	broken, err := h.store.CheckChain(ctx(), sandbox)
@@ -217,7 +221,7 @@ func TestCompactionChangesNothing(t *testing.T) {
 			case "ingest":
 				ingest()
 			case "overtake": // a batch comes between the choice of a merge and its commit
-				due, err := h.Compaction(ctx(), sandbox, true)
+				due, err := h.Compaction(ctx(), sandbox, lakeward.FirstPolicy, true)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -339,11 +343,11 @@ func TestCompactionAndWritersDoNotMeet(t *testing.T) {
 		t.Errorf("an evaluation of before the batch: %v, want DATA-1002", err)
 	}
 	evaluated = h.snapshot(0)
-	late, err := h.Compaction(ctx(), sandbox, true)
+	late, err := h.Compaction(ctx(), sandbox, lakeward.FirstPolicy, true)
 	if err != nil || late == nil {
 		t.Fatalf("Compaction: %v, %v", late, err)
 	}
-	void, err := h.Compaction(ctx(), sandbox, true)
+	void, err := h.Compaction(ctx(), sandbox, lakeward.FirstPolicy, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -379,14 +383,14 @@ func TestCompactionKeepsEveryColumn(t *testing.T) {
 	defer h.close()
 	h.ingest([]record{{"0", "a@x", 0}})
 	h.ingest([]record{{"1", "a@x", 0}})
-	c, err := h.Compaction(ctx(), sandbox, true)
+	c, err := h.Compaction(ctx(), sandbox, lakeward.FirstPolicy, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Run(ctx(), schema().Leaves()[:2], time.Now()); err == nil || !strings.Contains(err.Error(), "column n") {
 		t.Errorf("Run without a field: %v", err)
 	}
-	if n := len(h.files()); n != 4 {
+	if n := len(h.files()); n != 6 {
 		t.Errorf("%d files", n)
 	}
 }
@@ -418,7 +422,7 @@ func TestCompactionWithABrokenCommit(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer root.Close()
-		c, err := warehouse.New(root, brokenCatalog{h.store, made}).Compaction(ctx(), sandbox, true)
+		c, err := warehouse.New(root, brokenCatalog{h.store, made}).Compaction(ctx(), sandbox, lakeward.FirstPolicy, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -450,7 +454,7 @@ func BenchmarkCompact(b *testing.B) {
 		for range 20 {
 			load(rnd.Perm(200_000)[:5000])
 		}
-		c, err := h.Compaction(ctx(), sandbox, true)
+		c, err := h.Compaction(ctx(), sandbox, lakeward.FirstPolicy, true)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"path"
 	"runtime"
 	"slices"
@@ -30,6 +31,35 @@ const (
 	timestampPath = "timestamp"
 	eventIDPath   = "_id"
 )
+
+// decodeEvents decodes the event files of a snapshot, and who carries on whom.
+func (s *Snapshot) decodeEvents(c lakeward.Snapshot) error {
+	for _, f := range c.Events {
+		numbers, err := decodeBitmap(f.Numbers)
+		if err != nil {
+			return sourceError(f.Table, err)
+		}
+		s.Events = append(s.Events, EventFile{Table: f.Table, Numbers: numbers})
+	}
+	s.eventHeirs = map[uint32]uint32{}
+	for _, h := range c.EventHeirs {
+		for pairs := h.Pairs; len(pairs) >= 8; pairs = pairs[8:] {
+			s.eventHeirs[binary.LittleEndian.Uint32(pairs)] = binary.LittleEndian.Uint32(pairs[4:])
+		}
+	}
+	return nil
+}
+
+// eventOwner is the profile that the events of a number belong to.
+func (s *Snapshot) eventOwner(number uint32) uint32 {
+	for {
+		to, ok := s.eventHeirs[number]
+		if !ok || to == number {
+			return number
+		}
+		number = to
+	}
+}
 
 // eventDelta collects events of a batch until they are sorted into one file. Equal to a delta of profiles, it is bounded.
 type eventDelta struct {
@@ -142,7 +172,9 @@ type Events struct {
 	item  vector.Shape
 	paths [][]int // of each leaf: the fields of the item down to its column
 
-	holders []*eventCursor // of the events of the current profile
+	columns []parquet.Column // that are read: number, timestamp, _id, then the leaves
+	adopted []*eventCursor   // of retired profiles, by heir
+	holders []*eventCursor   // of the events of the current profile
 }
 
 // eventCursor reads an event file front to back.
@@ -154,6 +186,8 @@ type eventCursor struct {
 	rows   []int64
 	start  int64
 	at     int
+	owned  map[uint32]*adopted // events of retired profiles
+	order  []int               // of a cursor over events in memory: positions in cols
 }
 
 // ScanEvents starts reading events with the given fields. The caller closes it.
@@ -162,16 +196,93 @@ func (w *Warehouse) ScanEvents(s *Snapshot, leaves []lakeward.Leaf) (*Events, er
 	if err := s.checkProfiles(); err != nil {
 		return nil, err
 	}
-	return w.scanEventFiles(s.Events, leaves, fieldNames)
+	e, err := w.scanEventFiles(s.Events, leaves, fieldNames)
+	if err != nil {
+		return nil, err
+	}
+	return e, e.adopt(s)
+}
+
+// adopt reads the events of retired profiles, which count as those of their heirs. They stand in the files under their
+// old numbers until the files are merged.
+func (e *Events) adopt(s *Snapshot) error {
+	retired := roaring.New()
+	for from := range s.eventHeirs {
+		retired.Add(from)
+	}
+	for i, f := range s.Events {
+		old := roaring.And(retired, f.Numbers)
+		if old.IsEmpty() {
+			continue
+		}
+		c := &eventCursor{data: f.Table, cols: make([]vector.Vector, len(e.columns)), owned: map[uint32]*adopted{}}
+		reader, err := e.files[i].table.ReaderOf(e.columns)
+		if err != nil {
+			return sourceError(f.Table, err)
+		}
+		c.reader = reader
+		err = e.collect(s, c, old)
+		if cerr := reader.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			return err
+		}
+		e.adopted = append(e.adopted, c)
+	}
+	return nil
+}
+
+// adopted are the events of the retired profiles of one heir in one file.
+type adopted struct {
+	cols []vector.Vector
+	at   []int // positions in cols, by time and id
+}
+
+// collect keeps the events of retired profiles of a file.
+func (e *Events) collect(s *Snapshot, c *eventCursor, old *roaring.Bitmap) error {
+	for {
+		ok, err := c.more()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		number := uint32(c.cols[0].Ints[c.at])
+		if old.Contains(number) {
+			owner := s.eventOwner(number)
+			a := c.owned[owner]
+			if a == nil {
+				a = &adopted{cols: make([]vector.Vector, len(c.cols))}
+				for i := range a.cols {
+					a.cols[i].ResetTo(c.cols[i].Shape())
+				}
+				c.owned[owner] = a
+			}
+			for i := range a.cols {
+				a.cols[i].AppendFrom(&c.cols[i], c.at)
+			}
+			a.at = append(a.at, len(a.at))
+		}
+		c.at++
+	}
+	for _, a := range c.owned {
+		slices.SortStableFunc(a.at, func(x, y int) int {
+			return cmp.Or(cmp.Compare(a.cols[1].Ints[x], a.cols[1].Ints[y]), bytes.Compare(a.cols[2].Str(x), a.cols[2].Str(y)))
+		})
+	}
+	return nil
 }
 
 // scanEventFiles reads some files; names says where the field at a path stands in an event.
 func (w *Warehouse) scanEventFiles(files []EventFile, leaves []lakeward.Leaf, names func(path string) []string) (*Events, error) {
 	e := &Events{item: vector.Shape{Kind: vector.Struct}}
 	for _, l := range leaves {
-		e.paths = append(e.paths, place(&e.item, names(l.Path), vector.ShapeOf(l)))
+		e.paths = append(e.paths, placeField(&e.item, names(l.Path), vector.ShapeOf(l)))
 	}
 	columns := append([]parquet.Column{{Path: "number", Kind: vector.Int}, {Path: timestampPath, Kind: vector.Time}, {Path: eventIDPath, Kind: vector.String}}, parquet.ColumnsOf(leaves)...)
+	e.columns = columns
 	for _, f := range files {
 		t, err := w.open(f.Table)
 		if err != nil {
@@ -188,8 +299,8 @@ func (w *Warehouse) scanEventFiles(files []EventFile, leaves []lakeward.Leaf, na
 	return e, nil
 }
 
-// place adds a field at a path to an object and returns the indexes that lead to it.
-func place(object *vector.Shape, names []string, shape vector.Shape) []int {
+// placeField adds a field at a path to an object and returns the indexes that lead to it.
+func placeField(object *vector.Shape, names []string, shape vector.Shape) []int {
 	at := slices.Index(object.Names, names[0])
 	if at < 0 {
 		at = len(object.Names)
@@ -202,7 +313,7 @@ func place(object *vector.Shape, names []string, shape vector.Shape) []int {
 	if len(names) == 1 {
 		return []int{at}
 	}
-	return append([]int{at}, place(&object.Fields[at], names[1:], shape)...)
+	return append([]int{at}, placeField(&object.Fields[at], names[1:], shape)...)
 }
 
 // Shape is the shape of the lists of events.
@@ -242,6 +353,11 @@ func (e *Events) appendProfile(number uint32, out *vector.Vector) error {
 			e.holders = append(e.holders, c)
 		}
 	}
+	for _, c := range e.adopted {
+		if a := c.owned[number]; a != nil {
+			e.holders = append(e.holders, a.cursor())
+		}
+	}
 	for len(e.holders) > 0 {
 		first := 0
 		for i := 1; i < len(e.holders); i++ {
@@ -250,7 +366,7 @@ func (e *Events) appendProfile(number uint32, out *vector.Vector) error {
 			}
 		}
 		c := e.holders[first]
-		e.appendEvent(c, c.at, &out.Fields[0])
+		e.appendEvent(c, c.row(), &out.Fields[0])
 		c.at++
 		ok, err := c.toProfile(number)
 		if err != nil {
@@ -264,8 +380,22 @@ func (e *Events) appendProfile(number uint32, out *vector.Vector) error {
 	return nil
 }
 
+// cursor reads adopted events, which are in memory.
+func (a *adopted) cursor() *eventCursor { return &eventCursor{cols: a.cols, order: a.at} }
+
+// row is the position of the next event in the columns.
+func (c *eventCursor) row() int {
+	if c.order != nil {
+		return c.order[c.at]
+	}
+	return c.at
+}
+
 // toProfile skips the events of profiles before a number; ok says that the next one is its.
 func (c *eventCursor) toProfile(number uint32) (ok bool, err error) {
+	if c.order != nil {
+		return c.at < len(c.order), nil
+	}
 	for {
 		ok, err := c.more()
 		if err != nil || !ok {
@@ -280,10 +410,10 @@ func (c *eventCursor) toProfile(number uint32) (ok bool, err error) {
 
 // before reports whether the next event comes before that of another file.
 func (c *eventCursor) before(o *eventCursor) bool {
-	if d := cmp.Compare(c.cols[1].Ints[c.at], o.cols[1].Ints[o.at]); d != 0 {
+	if d := cmp.Compare(c.cols[1].Ints[c.row()], o.cols[1].Ints[o.row()]); d != 0 {
 		return d < 0
 	}
-	return bytes.Compare(c.cols[2].Str(c.at), o.cols[2].Str(o.at)) < 0
+	return bytes.Compare(c.cols[2].Str(c.row()), o.cols[2].Str(o.row())) < 0
 }
 
 func (e *Events) appendEvent(c *eventCursor, row int, out *vector.Vector) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/vector"
+	"github.com/lakeward/lakeward/internal/warehouse"
 )
 
 // eventSchema has events with an id, a text inside an object, and a list; older ones lack the list.
@@ -36,7 +37,7 @@ type happened struct {
 
 func (h *home) ingestEvents(s lakeward.Schema, events []happened) {
 	h.t.Helper()
-	b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: "e", CreatedAt: time.Now().UTC()}, s, nil)
+	b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: "e", CreatedAt: time.Now().UTC()}, s, []warehouse.Policy{policy()})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -71,7 +72,7 @@ func (h *home) ingestEvents(s lakeward.Schema, events []happened) {
 // events reads the events of all profiles as texts, "number id page tags".
 func (h *home) events() []string {
 	h.t.Helper()
-	snap, err := h.Snapshot(ctx(), sandbox, 0)
+	snap, err := h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, 0)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -108,7 +109,7 @@ func (h *home) events() []string {
 func (h *home) compactEvents(all bool) {
 	h.t.Helper()
 	for {
-		c, err := h.EventCompaction(ctx(), sandbox, all)
+		c, err := h.EventCompaction(ctx(), sandbox, lakeward.FirstPolicy, all)
 		if err != nil {
 			h.t.Fatal(err)
 		}
@@ -177,7 +178,7 @@ func TestEventFilesHaveABound(t *testing.T) {
 		h.compactEvents(false)
 		h.remove()
 	}
-	snap, err := h.Snapshot(ctx(), sandbox, 0)
+	snap, err := h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,6 +187,91 @@ func TestEventFilesHaveABound(t *testing.T) {
 	}
 	if got := h.events(); len(got) != 60 || got[59] != "0 e59  []" {
 		t.Errorf("%d events", len(got))
+	}
+	h.sound()
+}
+
+// PRF-01, PRF-02: the events of profiles that turn out to be one are those of the survivor, before and after their files
+// are merged; made anew without a graph, each has its own again; those of a deleted profile are nobody's.
+func TestEventsOfJoinedProfiles(t *testing.T) {
+	h := newHome(t, t.TempDir())
+	defer h.close()
+	p := policy()
+	p.Stitching, p.Stitched = lakeward.PrivateGraph, map[string]bool{"ECID": true, "Email": true}
+	var past []warehouse.Step
+	batch := func(s lakeward.Schema, c *vector.Chunk) {
+		t.Helper()
+		b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: lakeward.DatasetID(s.Name), CreatedAt: time.Now().UTC()}, s, []warehouse.Policy{p})
+		if err == nil {
+			err = b.Write(ctx(), c)
+		}
+		var done lakeward.Batch
+		if err == nil {
+			done, err = b.Commit(ctx(), nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		past = append(past, warehouse.Step{Batch: done, Schema: s})
+	}
+	person := func(id, mail string) {
+		c := &vector.Chunk{Len: 1, Columns: make([]vector.Vector, 3)}
+		for i, l := range schema().Leaves() {
+			c.Columns[i].ResetTo(vector.ShapeOf(l))
+		}
+		c.Columns[0].AppendString([]byte(id))
+		c.Columns[1].AppendString([]byte(mail))
+		c.Columns[2].AppendNull()
+		batch(schema(), c)
+	}
+	event := func(who, id string, at int64) {
+		c := &vector.Chunk{Len: 1, Columns: make([]vector.Vector, 4)}
+		for i, l := range eventSchema(false).Leaves() {
+			c.Columns[i].ResetTo(vector.ShapeOf(l))
+		}
+		c.Columns[0].AppendString([]byte(id))
+		c.Columns[1].AppendInt(at)
+		c.Columns[2].AppendString([]byte(who))
+		c.Columns[3].AppendNull()
+		batch(eventSchema(false), c)
+	}
+	check := func(when string, want ...string) {
+		t.Helper()
+		if got := h.events(); !slices.Equal(got, want) {
+			t.Errorf("%s: events %q, want %q", when, got, want)
+		}
+		h.sound()
+	}
+	person("a", "a@x")
+	event("a", "e1", 10)
+	person("b", "b@x")
+	event("b", "e2", 5)
+	person("c", "c@x")
+	event("c", "e3", 7)
+	check("apart", "0 e1  []", "1 e2  []", "2 e3  []")
+	person("b", "a@x") // the same address: one person
+	event("b", "e4", 20)
+	joined := []string{"0 e2  []", "0 e1  []", "0 e4  []", "2 e3  []"}
+	check("joined", joined...)
+	h.compactEvents(true)
+	h.remove()
+	check("joined and merged", joined...)
+	s := h.snapshot(0)
+	if _, err := h.DeleteProfile(ctx(), s, 2, nil, time.Now().UTC()); err != nil {
+		t.Fatal(err)
+	}
+	check("deleted", joined[:3]...)
+	p.Stitching = lakeward.NoStitching
+	if _, err := h.Rebuild(ctx(), sandbox, p, past, nil, time.Now().UTC()); err != nil {
+		t.Fatal(err)
+	}
+	alone := h.events()
+	if len(alone) != 4 || alone[0] != "0 e1  []" { // the deletion is no step of this past
+		t.Errorf("made anew without a graph: events %q", alone)
+	}
+	h.compactEvents(true)
+	if got := h.events(); !slices.Equal(got, alone) {
+		t.Errorf("merged after that: events %q, want %q", got, alone)
 	}
 	h.sound()
 }

@@ -47,8 +47,8 @@ func TestReadersKeepTheirFiles(t *testing.T) {
 	close(stop)
 	readers.Wait()
 	removed += len(h.remove())
-	if s := h.snapshot(0); len(h.files()) != 2*len(s.Profiles) {
-		t.Errorf("%d files lie there, %d are of the newest generation", len(h.files()), 2*len(s.Profiles))
+	if s := h.snapshot(0); len(h.files()) != 3*len(s.Profiles) {
+		t.Errorf("%d files lie there, %d are of the newest generation", len(h.files()), 3*len(s.Profiles))
 	}
 	if removed == 0 {
 		t.Error("nothing was removed")
@@ -95,11 +95,11 @@ func TestRemovedGenerations(t *testing.T) {
 		}
 	}
 	h.compact(true)
-	if n := len(h.remove()); n != 10 { // 4 pairs of profile files, the two oldest memberships
+	if n := len(h.remove()); n != 14 { // 4 times profiles, identities and fragments, the two oldest memberships
 		t.Errorf("%d files were removed", n)
 	}
 	for g := int64(1); g <= 9; g++ {
-		s, err := h.Snapshot(ctx(), sandbox, g)
+		s, err := h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, g)
 		switch {
 		case g == 1: // nobody was evaluated
 			if err != nil {

@@ -2,9 +2,8 @@ package warehouse
 
 import (
 	"context"
-	"hash/maphash"
-	"runtime"
-	"slices"
+	"fmt"
+	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -26,6 +25,13 @@ func identityColumns() []parquet.Column {
 	}
 }
 
+// identity is one identity of a profile: primary if a record is kept under it, source is the dataset that names it.
+type identity struct {
+	namespace, value string
+	primary          bool
+	source           string
+}
+
 // identityCursor reads an identities file front to back.
 type identityCursor struct {
 	table     *table
@@ -38,7 +44,7 @@ type identityCursor struct {
 	at        int
 }
 
-// openIdentities starts reading; namespace "" means all.
+// openIdentities starts reading the values of a namespace.
 func (w *Warehouse) openIdentities(d lakeward.DataFile, namespace string) (*identityCursor, error) {
 	t, err := w.open(d)
 	if err != nil {
@@ -46,9 +52,6 @@ func (w *Warehouse) openIdentities(d lakeward.DataFile, namespace string) (*iden
 	}
 	c := &identityCursor{table: t, namespace: namespace, data: d, cols: make([]vector.Vector, 3)}
 	paths, kinds := []string{"number", "namespace", "value"}, []vector.Kind{vector.Int, vector.String, vector.String}
-	if namespace == "" {
-		paths, kinds, c.cols = append(paths, "primary", "source"), append(kinds, vector.Bool, vector.String), make([]vector.Vector, 5)
-	}
 	c.reader, err = t.Reader(paths, kinds)
 	if err != nil {
 		c.close()
@@ -102,120 +105,137 @@ func (c *identityCursor) appendValues(number uint32, out *vector.Vector) error {
 	}
 }
 
-// IdentityIndex finds profiles by identity. It keeps a 128-bit hash of namespace and value for each
-// identity, so no stored value is needed to confirm a hit.
-type IdentityIndex struct {
-	seeds     [2]maphash.Seed
-	primaries map[identityHash]uint32
-	others    map[identityHash]holder
-}
-
-type identityHash [2]uint64
-
-// holder is a profile that has an identity, but not as a primary one.
-type holder struct {
-	number uint32
-	// keyed says that the profile has a primary identity of the same namespace: another record is another person.
-	keyed bool
-}
-
-func newIdentityIndex() *IdentityIndex {
-	return &IdentityIndex{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, primaries: map[identityHash]uint32{}, others: map[identityHash]holder{}}
-}
-
-func (x *IdentityIndex) hash(namespace string, value []byte) identityHash {
-	var h identityHash
-	for i, seed := range x.seeds {
-		var m maphash.Hash
-		m.SetSeed(seed)
-		_, _ = m.WriteString(namespace)
-		_ = m.WriteByte(0)
-		_, _ = m.Write(value)
-		h[i] = m.Sum64()
-	}
-	return h
-}
-
-// Find returns the profile with an identity: the one that has it as a primary identity, else the first
-// that has it at all. With record, it is for a record that is kept under the identity: then a profile
-// whose own primary identity is of the same namespace is somebody else.
-func (x *IdentityIndex) Find(namespace string, value []byte, record bool) (number uint32, ok bool) {
-	h := x.hash(namespace, value)
-	if number, ok = x.primaries[h]; ok {
-		return number, true
-	}
-	other, ok := x.others[h]
-	if !ok || record && other.keyed {
-		return 0, false
-	}
-	return other.number, true
-}
-
-// add records the identities of a profile; of several profiles with one identity the oldest, which has the
-// smallest number, keeps it: in which file its row stands, and so a compaction, must not decide.
-func (x *IdentityIndex) add(number uint32, ids []identity) {
-	for _, id := range ids {
-		h := x.hash(id.namespace, []byte(id.value))
-		if id.primary {
-			if first, taken := x.primaries[h]; !taken || number < first {
-				x.primaries[h] = number
-			}
-			continue
-		}
-		if first, taken := x.others[h]; taken && first.number < number {
-			continue
-		}
-		keyed := slices.ContainsFunc(ids, func(o identity) bool { return o.primary && o.namespace == id.namespace })
-		x.others[h] = holder{number, keyed}
-	}
-}
-
-// IdentityIndex builds the index of a snapshot's identities.
-func (w *Warehouse) IdentityIndex(ctx context.Context, s *Snapshot) (*IdentityIndex, error) {
-	if err := s.checkProfiles(); err != nil {
-		return nil, err
-	}
-	defer runtime.KeepAlive(s)
-	x := newIdentityIndex()
-	for i, live := range s.live(s.All()) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if err := w.eachProfile(s.Profiles[i].Identities, live, x.add); err != nil {
-			return nil, err
-		}
-	}
-	return x, nil
-}
-
 // eachProfile calls fn with the identities of each of the given profiles in one file.
 func (w *Warehouse) eachProfile(d lakeward.DataFile, live *roaring.Bitmap, fn func(number uint32, ids []identity)) error {
-	if live.IsEmpty() {
+	var ids []identity
+	var current uint32
+	end := func() {
+		if len(ids) > 0 {
+			fn(current, ids)
+		}
+		ids = nil
+	}
+	err := w.eachRow(d, live, identityColumns(), func(cols []vector.Vector, i int) {
+		if n := uint32(cols[0].Ints[i]); n != current {
+			end()
+			current = n
+		}
+		ids = append(ids, identity{string(cols[1].Str(i)), string(cols[2].Str(i)), cols[3].Bools.Get(i), string(cols[4].Str(i))})
+	})
+	if err == nil {
+		end()
+	}
+	return err
+}
+
+// eachRow calls fn with the rows of the given profiles in a file whose first column is their number, ascending.
+// Of the other columns it reads the pages of these rows only.
+func (w *Warehouse) eachRow(d lakeward.DataFile, live *roaring.Bitmap, columns []parquet.Column, fn func(cols []vector.Vector, i int)) error {
+	if live.IsEmpty() || d.Path == "" {
 		return nil
 	}
-	c, err := w.openIdentities(d, "")
+	t, err := w.open(d)
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	var ids []identity
-	var current uint32
-	for {
-		ok, err := c.more()
+	defer t.Close()
+	numbers, err := t.Reader([]string{columns[0].Path}, []vector.Kind{vector.Int})
+	if err != nil {
+		return sourceError(d, err)
+	}
+	defer numbers.Close()
+	paths, kinds := make([]string, len(columns)), make([]vector.Kind, len(columns))
+	for i, c := range columns {
+		paths[i], kinds[i] = c.Path, c.Kind
+	}
+	values, err := t.Reader(paths, kinds)
+	if err != nil {
+		return sourceError(d, err)
+	}
+	defer values.Close()
+	r := rowPicker{live: live.Iterator(), last: live.Maximum(), cols: make([]vector.Vector, len(columns)), values: values, fn: fn}
+	window, rows := make([]vector.Vector, 1), make([]int64, 0, vector.MaxRows)
+	for at := int64(0); at < d.Rows && !r.done; at += int64(len(rows)) {
+		rows = rows[:0]
+		for row := at; row < d.Rows && len(rows) < vector.MaxRows; row++ {
+			rows = append(rows, row)
+		}
+		err := numbers.Gather(rows, window)
+		if err == nil {
+			err = r.pick(rows, window[0].Ints)
+		}
 		if err != nil {
-			return err
+			return sourceError(d, err)
 		}
-		if !ok || uint32(c.cols[0].Ints[c.at]) != current {
-			if len(ids) > 0 && live.Contains(current) {
-				fn(current, ids)
-			}
-			ids = nil
-		}
-		if !ok {
+	}
+	if err := r.flush(); err != nil {
+		return sourceError(d, err)
+	}
+	return nil
+}
+
+// rowPicker collects the rows of live numbers and hands them out, a chunk at a time.
+type rowPicker struct {
+	live   roaring.IntPeekable
+	last   uint32
+	done   bool // no further row can be live
+	want   []int64
+	cols   []vector.Vector
+	values *parquet.Reader
+	fn     func(cols []vector.Vector, i int)
+}
+
+func (r *rowPicker) pick(rows, numbers []int64) error {
+	for i, n := range numbers {
+		number := uint32(n)
+		if number > r.last {
+			r.done = true
 			return nil
 		}
-		current = uint32(c.cols[0].Ints[c.at])
-		ids = append(ids, identity{string(c.cols[1].Str(c.at)), string(c.cols[2].Str(c.at)), c.cols[3].Bools.Get(c.at), string(c.cols[4].Str(c.at))})
-		c.at++
+		r.live.AdvanceIfNeeded(number)
+		if !r.live.HasNext() || r.live.PeekNext() != number {
+			continue
+		}
+		if r.want = append(r.want, rows[i]); len(r.want) == vector.MaxRows {
+			if err := r.flush(); err != nil {
+				return err
+			}
+		}
 	}
+	return nil
+}
+
+func (r *rowPicker) flush() error {
+	if len(r.want) == 0 {
+		return nil
+	}
+	if err := r.values.Gather(r.want, r.cols); err != nil {
+		return err
+	}
+	for i := range r.want {
+		r.fn(r.cols, i)
+	}
+	r.want = r.want[:0]
+	return nil
+}
+
+// IdentityTimes returns when the identities of each of the numbers last changed.
+func (w *Warehouse) IdentityTimes(ctx context.Context, s *Snapshot, numbers *roaring.Bitmap) (map[uint32]time.Time, error) {
+	changes, err := w.catalog.IdentityChanges(ctx, s.Sandbox, s.Policy, s.Generation)
+	if err != nil {
+		return nil, err
+	}
+	out := map[uint32]time.Time{}
+	for _, c := range changes {
+		changed, err := decodeBitmap(c.Numbers)
+		if err != nil {
+			return nil, fmt.Errorf("read changes of identities: %w", err)
+		}
+		for it := roaring.And(changed, numbers).Iterator(); it.HasNext(); {
+			if n := it.Next(); out[n].IsZero() {
+				out[n] = c.At
+			}
+		}
+	}
+	return out, nil
 }

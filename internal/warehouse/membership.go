@@ -2,6 +2,7 @@ package warehouse
 
 import (
 	"context"
+	"encoding/binary"
 	"path"
 	"runtime"
 	"strconv"
@@ -17,6 +18,82 @@ import (
 // exitedDays is how long a profile that left an audience is remembered (SEG-06).
 const exitedDays = 30
 
+// Membership is a lakeward.Membership with its bitmaps decoded, as it counts in a snapshot: without profiles that are
+// gone, and with the heirs of those that were members.
+type Membership struct {
+	Audience    lakeward.AudienceID
+	Table       lakeward.DataFile
+	Members     *roaring.Bitmap // realized
+	Exited      *roaring.Bitmap
+	EvaluatedAt time.Time
+	rows        *roaring.Bitmap // of the file
+	late        *roaring.Bitmap // heirs of members
+	twice       uint64          // profiles that are members and have left at once, which is a mistake
+
+	hold *hold
+}
+
+// Late are the members that carry on others since the evaluation: the file has no row that says so.
+func (m Membership) Late() *roaring.Bitmap { return roaring.And(m.Members, m.late) }
+
+// Stale are the rows of the file that count no more: of profiles that are gone, and of late members.
+func (m Membership) Stale(all *roaring.Bitmap) *roaring.Bitmap {
+	return roaring.Or(roaring.AndNot(m.rows, all), m.Late())
+}
+
+// decodeMemberships decodes the memberships of a snapshot. A number that is gone counts nowhere, so that it never
+// gives exited (DLV-121); who carries on a member is one until the next evaluation decides.
+func (s *Snapshot) decodeMemberships(c lakeward.Snapshot) error {
+	s.Memberships = map[lakeward.AudienceID]Membership{}
+	all := s.All()
+	for _, m := range c.Memberships {
+		members, err := decodeBitmap(m.Members)
+		if err != nil {
+			return sourceError(m.Table, err)
+		}
+		exited, err := decodeBitmap(m.Exited)
+		if err != nil {
+			return sourceError(m.Table, err)
+		}
+		out := Membership{Audience: m.Audience, Table: m.Table, Members: members, Exited: exited, EvaluatedAt: m.EvaluatedAt, rows: roaring.Or(members, exited), twice: members.AndCardinality(exited), hold: s.hold}
+		decided := members.Clone()
+		for _, h := range c.Heirs {
+			if h.Generation > m.Generation {
+				addHeirs(members, h.Pairs)
+			}
+		}
+		out.late = roaring.AndNot(members, decided)
+		if !s.ProfilesGone { // then nobody knows who is gone; who compares with a newer generation does
+			members.And(all)
+			exited.And(all)
+		}
+		exited.AndNot(members)
+		s.Memberships[m.Audience] = out
+	}
+	return nil
+}
+
+// addHeirs makes members of those that carry on members.
+func addHeirs(members *roaring.Bitmap, pairs []byte) {
+	were := members.Clone()
+	for ; len(pairs) >= 8; pairs = pairs[8:] {
+		if were.Contains(binary.LittleEndian.Uint32(pairs)) {
+			members.Add(binary.LittleEndian.Uint32(pairs[4:]))
+		}
+	}
+}
+
+// catalogued returns the membership with its bitmaps encoded.
+func (m Membership) catalogued() (lakeward.Membership, error) {
+	members, err := encodeBitmap(m.Members)
+	if err != nil {
+		return lakeward.Membership{}, err
+	}
+	exited, err := encodeBitmap(m.Exited)
+	return lakeward.Membership{Audience: m.Audience, Table: m.Table, Members: members, Exited: exited,
+		Count: int64(m.Members.GetCardinality()), EvaluatedAt: m.EvaluatedAt}, err
+}
+
 func membershipColumns() []parquet.Column {
 	return []parquet.Column{
 		{Path: "number", Kind: vector.Int, Int32: true, Required: true},
@@ -27,11 +104,14 @@ func membershipColumns() []parquet.Column {
 
 // Qualified maps rows of a membership file to times: the entries of one audience, by ascending number.
 type Qualified struct {
+	held   *roaring.Bitmap // numbers of the rows
+	others int64           // the time of those without a row: they became members after the evaluation
 	table  *table
 	reader *parquet.Reader
 	rows   rowFinder
 	cols   []vector.Vector
 	at     []int64
+	mixed  []int64
 }
 
 // OpenMembership starts reading the lastQualificationTime of an audience's profiles. The caller closes it.
@@ -41,7 +121,7 @@ func (w *Warehouse) OpenMembership(m Membership) (*Qualified, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Qualified{table: t, rows: newRowFinder(roaring.Or(m.Members, m.Exited)), cols: make([]vector.Vector, 1)}
+	q := &Qualified{table: t, held: m.rows, others: m.EvaluatedAt.UnixMilli(), rows: newRowFinder(m.rows), cols: make([]vector.Vector, 1)}
 	q.reader, err = t.Reader([]string{"lastQualificationTime"}, []vector.Kind{vector.Time})
 	if err != nil {
 		_ = t.Close()
@@ -51,16 +131,31 @@ func (w *Warehouse) OpenMembership(m Membership) (*Qualified, error) {
 }
 
 // Times returns the times, in milliseconds, of numbers that the audience knows; they ascend from call
-// to call. The result is valid until the next call.
+// to call. Who carries on a member has no row yet: its time is that of the evaluation. The result is
+// valid until the next call.
 func (q *Qualified) Times(numbers []uint32) ([]int64, error) {
 	q.at = q.at[:0]
 	for _, n := range numbers {
-		q.at = append(q.at, q.rows.row(n))
+		if q.held.Contains(n) {
+			q.at = append(q.at, q.rows.row(n))
+		}
 	}
 	if err := q.reader.Gather(q.at, q.cols); err != nil {
 		return nil, sourceError(q.table.data(), err)
 	}
-	return q.cols[0].Ints, nil
+	times := q.cols[0].Ints
+	if len(q.at) == len(numbers) {
+		return times, nil
+	}
+	q.mixed = q.mixed[:0]
+	for _, n := range numbers {
+		at := q.others
+		if q.held.Contains(n) {
+			at, times = times[0], times[1:]
+		}
+		q.mixed = append(q.mixed, at)
+	}
+	return q.mixed, nil
 }
 
 // Close releases the file.
@@ -77,7 +172,7 @@ func (w *Warehouse) SaveMemberships(ctx context.Context, s *Snapshot, members ma
 
 // SaveEvaluation is SaveMemberships that ends a task in the same commit; nil for none.
 func (w *Warehouse) SaveEvaluation(ctx context.Context, s *Snapshot, members map[lakeward.AudienceID]*roaring.Bitmap, at time.Time, task *lakeward.Task) (int64, error) {
-	change := lakeward.Change{Base: s.Generation, Kind: "evaluation", At: at, NextNumber: s.NextNumber, Task: task}
+	change := lakeward.Change{Base: s.Generation, Kind: "evaluation", At: at, Of: s.Policy, NextNumber: s.NextNumber, Task: task}
 	for id, bitmap := range members {
 		m, err := w.writeMembership(s, id, bitmap, at)
 		var named lakeward.Membership
@@ -125,6 +220,7 @@ func (w *Warehouse) writeMembership(s *Snapshot, id lakeward.AudienceID, members
 	if err := mw.run(&m); err != nil {
 		return m, err
 	}
+	m.rows, m.late = roaring.Or(m.Members, m.Exited), roaring.New()
 	m.Table, err = w.finish(out)
 	return m, err
 }

@@ -6,102 +6,201 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
-	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/parquet"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
-// merger lays the records of a delta over the stored profiles and writes the result, sorted by number.
+// merger puts the records of a delta and what the store has of their profiles together, and writes the
+// result, sorted by number.
 type merger struct {
-	b       *BatchWriter
+	p       *profileWriter
 	delta   *delta
-	rows    *tableWriter
-	ids     *tableWriter
-	newest  map[uint32]int
-	out     vector.Chunk // number and the union's fields
-	idOut   vector.Chunk
-	stored  map[uint32][]identity // identities of the stored profiles of the current window
-	sources []int                 // column of the delta for each union field, -1 for none
+	numbers *roaring.Bitmap      // profiles to write
+	retired *roaring.Bitmap      // profiles to take away
+	groups  map[uint32][]uint32  // those that a profile takes in
+	dropped map[identityKey]bool // records under these identities are left out
+
+	stored   map[uint32][]fragment // before
+	after    map[uint32][]fragment
+	newest   map[uint32]int // the last record of the delta, where there is one
+	sources  []int          // column of the delta for each union field, -1 for none
+	composed *roaring.Bitmap
+	composer *composer // of the profiles whose fields are chosen one by one
+
+	rows, ids, frs *tableChunk
 }
 
-// identity is one identity of a profile: primary if a record is kept under it, source is the dataset that names it.
-type identity struct {
-	namespace, value string
-	primary          bool
-	source           string
+// tableChunk collects the rows of a file until there are enough to write.
+type tableChunk struct {
+	vector.Chunk
+	out     *tableWriter
+	columns []parquet.Column
 }
 
-// run writes the profiles of numbers.
-func (m *merger) run(ctx context.Context, numbers *roaring.Bitmap) error {
-	for _, u := range m.b.union {
-		m.sources = append(m.sources, slices.IndexFunc(m.delta.fields, func(l lakeward.Leaf) bool { return l.Path == u.Path }))
+func newTableChunk(out *tableWriter, columns []parquet.Column) *tableChunk {
+	t := &tableChunk{out: out, columns: columns}
+	t.Columns = make([]vector.Vector, len(columns))
+	t.reset()
+	return t
+}
+
+func (t *tableChunk) reset() {
+	t.Len = 0
+	for i, c := range t.columns {
+		t.Columns[i].Reset(c.Kind)
 	}
-	m.reset()
-	known := roaring.And(numbers, m.b.snap.All())
-	if err := m.loadIdentities(known); err != nil {
+}
+
+// ready writes the rows if there may be no room for as many more.
+func (t *tableChunk) ready(more int) error {
+	if t.Len+more <= vector.MaxRows {
+		return nil
+	}
+	return t.flush()
+}
+
+func (t *tableChunk) flush() error {
+	err := t.out.add(&t.Chunk)
+	t.reset()
+	return err
+}
+
+// prepare decides what records each profile is made of; one that none is left of is taken away.
+func (m *merger) prepare(ctx context.Context) error {
+	known := roaring.Or(m.numbers, m.retired)
+	known.And(m.p.all)
+	var err error
+	if m.stored, err = m.p.w.fragments(m.p.snap, known); err != nil {
 		return err
 	}
-	it := newNumberIter(numbers)
-	if !known.IsEmpty() {
-		for p, err := range m.b.w.Scan(ctx, m.b.snap, known, m.b.union, "") {
+	records := map[uint32][]int{}
+	if m.delta != nil {
+		records = m.delta.records()
+	}
+	m.after, m.newest, m.composed = map[uint32][]fragment{}, make(map[uint32]int, len(records)), roaring.New()
+	for it := m.numbers.Iterator(); it.HasNext(); {
+		n := it.Next()
+		list := m.fragmentsOf(n, records[n])
+		if len(list) == 0 {
+			m.retired.Add(n)
+			continue
+		}
+		m.after[n] = list
+		if r := records[n]; len(r) > 0 {
+			m.newest[n] = r[len(r)-1]
+		}
+		if m.p.policy.byPrecedence() || len(m.groups[n]) > 0 || m.dropped != nil {
+			m.composed.Add(n)
+		}
+	}
+	m.numbers.AndNot(m.retired)
+	for it := m.retired.Iterator(); it.HasNext(); {
+		n := it.Next()
+		if err := m.p.index.change(n, unionOf(m.stored[n]), nil); err != nil {
+			return err
+		}
+	}
+	m.composer, err = m.compose(ctx)
+	return err
+}
+
+// fragmentsOf lists the fragments of a profile after its records, the newest first.
+func (m *merger) fragmentsOf(number uint32, records []int) []fragment {
+	var list []fragment
+	for _, n := range append([]uint32{number}, m.groups[number]...) {
+		for _, f := range m.stored[n] {
+			if !m.dropped[f.key()] {
+				list = append(list, f)
+			}
+		}
+	}
+	for _, i := range records {
+		list = m.apply(list, i)
+	}
+	slices.SortStableFunc(list, newer)
+	return list
+}
+
+// apply puts record i of the delta in the place of the one before it; an event adds to it.
+func (m *merger) apply(list []fragment, i int) []fragment {
+	b := m.p.batch
+	f := fragment{dataset: string(b.DatasetID), batch: string(b.ID), generation: b.Generation, row: m.delta.rows[i], ids: m.delta.identities(i, string(b.DatasetID))}
+	at := slices.IndexFunc(list, func(o fragment) bool { return o.dataset == f.dataset && o.key() == f.key() })
+	if at < 0 {
+		return append(list, f)
+	}
+	if m.p.fields() == nil {
+		f.ids = unionOf([]fragment{list[at], f})
+	}
+	list[at] = f
+	return list
+}
+
+// run writes the profiles.
+func (m *merger) run(ctx context.Context) error {
+	for _, u := range m.p.policy.Union {
+		at := -1
+		if m.delta != nil {
+			at = columnOf(m.delta.fields, u.Path)
+		}
+		m.sources = append(m.sources, at)
+	}
+	laid := roaring.And(m.numbers, m.p.all)
+	laid.AndNot(m.composed)
+	it := newNumberIter(m.numbers)
+	if !laid.IsEmpty() {
+		for c, err := range m.p.w.Scan(ctx, m.p.snap, laid, m.p.policy.Union, "") {
 			if err != nil {
 				return err
 			}
-			for i, number := range p.Numbers {
-				for _, fresh := range it.through(number, nil) {
+			for i, number := range c.Numbers {
+				for _, n := range it.through(number, nil) {
 					var old *vector.Chunk
-					if fresh == number {
-						old = &p.Chunk
+					if n == number {
+						old = &c.Chunk
 					}
-					if err := m.profile(fresh, old, i); err != nil {
+					if err := m.profile(n, old, i); err != nil {
 						return err
 					}
 				}
 			}
 		}
 	}
-	for _, fresh := range it.through(^uint32(0), nil) {
-		if err := m.profile(fresh, nil, 0); err != nil {
+	for _, n := range it.through(^uint32(0), nil) {
+		if err := m.profile(n, nil, 0); err != nil {
 			return err
 		}
 	}
-	return m.flush()
-}
-
-// loadIdentities reads the identities of the stored profiles that the delta touches, at most deltaRows of them.
-func (m *merger) loadIdentities(known *roaring.Bitmap) error {
-	m.stored = map[uint32][]identity{}
-	for i, live := range m.b.snap.live(known) {
-		err := m.b.w.eachProfile(m.b.snap.Profiles[i].Identities, live, func(n uint32, ids []identity) { m.stored[n] = ids })
-		if err != nil {
+	for _, t := range []*tableChunk{m.rows, m.ids, m.frs} {
+		if err := t.flush(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (m *merger) reset() {
-	m.out.Len, m.idOut.Len = 0, 0
-	if m.out.Columns == nil {
-		m.out.Columns = make([]vector.Vector, len(m.b.union)+1)
-		m.idOut.Columns = make([]vector.Vector, len(identityColumns()))
+// profile writes one profile: chosen field by field, or row i of old, if there is one, under its newest record.
+func (m *merger) profile(number uint32, old *vector.Chunk, i int) error {
+	if err := m.rows.ready(1); err != nil {
+		return err
 	}
-	m.out.Columns[0].Reset(vector.Int)
-	for i, l := range m.b.union {
-		m.out.Columns[i+1].ResetTo(vector.ShapeOf(l))
+	m.rows.Columns[0].AppendInt(int64(number))
+	if m.composed.Contains(number) {
+		m.composer.fill(m.rows.Columns[1:], m.after[number])
+	} else {
+		m.lay(number, old, i)
 	}
-	for i, c := range identityColumns() {
-		m.idOut.Columns[i].Reset(c.Kind)
-	}
+	m.rows.Len++
+	return m.identify(number)
 }
 
-// profile writes one profile: row i of old, if there is one, under its newest record.
-func (m *merger) profile(number uint32, old *vector.Chunk, i int) error {
-	record := m.newest[number]
-	m.out.Columns[0].AppendInt(int64(number))
-	for k := range m.b.union {
-		col := &m.out.Columns[k+1]
+// lay lays the newest record of a profile over its row: the record came last, so its fields win.
+func (m *merger) lay(number uint32, old *vector.Chunk, i int) {
+	record, some := m.newest[number]
+	for k := range m.p.policy.Union {
+		col := &m.rows.Columns[k+1]
 		switch {
-		case m.sources[k] >= 0:
+		case some && m.sources[k] >= 0:
 			col.AppendFrom(&m.delta.columns[m.sources[k]], record)
 		case old != nil:
 			col.AppendFrom(&old.Columns[k], i)
@@ -109,69 +208,41 @@ func (m *merger) profile(number uint32, old *vector.Chunk, i int) error {
 			col.AppendNull()
 		}
 	}
-	m.out.Len++
-	now := m.identities(number, record)
-	if !sameIdentities(now, m.stored[number]) {
-		m.b.linked.Add(number)
-	}
+}
+
+// identify writes the identities and the fragments of a profile and notes them in the index.
+func (m *merger) identify(number uint32) error {
+	list := m.after[number]
+	before, now := unionOf(m.stored[number]), unionOf(list)
 	for _, id := range now {
-		m.idOut.Columns[0].AppendInt(int64(number))
-		m.idOut.Columns[1].AppendString([]byte(id.namespace))
-		m.idOut.Columns[2].AppendString([]byte(id.value))
-		m.idOut.Columns[3].AppendBool(id.primary)
-		m.idOut.Columns[4].AppendString([]byte(id.source))
-		if m.idOut.Len++; m.idOut.Len == vector.MaxRows {
-			if err := m.flush(); err != nil {
+		if err := m.ids.ready(1); err != nil {
+			return err
+		}
+		m.ids.Columns[0].AppendInt(int64(number))
+		m.ids.Columns[1].AppendString([]byte(id.namespace))
+		m.ids.Columns[2].AppendString([]byte(id.value))
+		m.ids.Columns[3].AppendBool(id.primary)
+		m.ids.Columns[4].AppendString([]byte(id.source))
+		m.ids.Len++
+	}
+	for _, f := range list {
+		for k, id := range f.ids {
+			if err := m.frs.ready(1); err != nil {
 				return err
 			}
+			appendFragment(&m.frs.Chunk, number, f, id, k == 0)
 		}
 	}
-	m.b.index.add(number, now)
-	if m.out.Len == vector.MaxRows {
-		return m.flush()
+	if len(m.groups[number]) > 0 || !m.p.before.same(number, now, before) {
+		m.p.linked.Add(number)
 	}
-	return nil
-}
-
-// identities puts what the record names, the primary identity first, before what records of other
-// datasets name. A value stands once; it is primary if any record is kept under it.
-func (m *merger) identities(number uint32, record int) []identity {
-	source := string(m.b.batch.DatasetID)
-	var out []identity
-	add := func(id identity) {
-		i := slices.IndexFunc(out, func(o identity) bool { return o.namespace == id.namespace && o.value == id.value })
-		switch {
-		case i >= 0:
-			out[i].primary = out[i].primary || id.primary
-		case id.value != "":
-			out = append(out, id)
-		}
-	}
-	for k, ns := range m.delta.idNames {
-		if !m.delta.ids[k].IsNull(record) {
-			add(identity{ns, string(m.delta.ids[k].Str(record)), k == 0, source})
-		}
-	}
-	for _, id := range m.stored[number] {
-		if id.source != source {
-			add(id)
-		}
-	}
-	return out
-}
-
-func (m *merger) flush() error {
-	if err := m.rows.add(&m.out); err != nil {
-		return err
-	}
-	if err := m.ids.add(&m.idOut); err != nil {
-		return err
-	}
-	m.reset()
-	return nil
+	return m.p.index.change(number, before, now)
 }
 
 // sameIdentities reports whether two lists hold the same values; where they come from is no change (RUN-03).
 func sameIdentities(a, b []identity) bool {
-	return slices.EqualFunc(a, b, func(x, y identity) bool { return x.namespace == y.namespace && x.value == y.value })
+	in := func(id identity, list []identity) bool {
+		return slices.ContainsFunc(list, func(o identity) bool { return o.namespace == id.namespace && o.value == id.value })
+	}
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(id identity) bool { return !in(id, b) })
 }

@@ -18,7 +18,6 @@ import (
 	"os"
 	"path"
 	"sync"
-	"time"
 	"weak"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -30,49 +29,45 @@ import (
 
 // Catalog names the files of every generation. The store implements it.
 type Catalog interface {
-	// Snapshot returns the state at a generation, the newest one for 0.
-	Snapshot(ctx context.Context, sandbox string, generation int64) (lakeward.Snapshot, error)
+	// Snapshot returns the state at a generation, the newest one for 0, as a merge policy sees it.
+	Snapshot(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64) (lakeward.Snapshot, error)
 	// Commit makes a change current in one transaction and returns its generation. It fails with
 	// kind Conflict if the sandbox is no longer at c.Base.
 	Commit(ctx context.Context, sandbox string, c lakeward.Change) (int64, error)
 	// IdentityChanges lists what changed identities up to a generation, newest first.
-	IdentityChanges(ctx context.Context, sandbox string, generation int64) ([]lakeward.IdentityChange, error)
+	IdentityChanges(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64) ([]lakeward.IdentityChange, error)
 }
 
 // Snapshot is a lakeward.Snapshot with its bitmaps decoded.
 type Snapshot struct {
-	Sandbox     string
-	Generation  int64
-	Hash        string
-	NextNumber  uint32
-	Profiles    []ProfileFile
-	Memberships map[lakeward.AudienceID]Membership
-	Events      []EventFile
+	Sandbox       string
+	Policy        lakeward.MergePolicyID
+	Generation    int64
+	Hash          string
+	IdentityState string
+	NextNumber    uint32
+	Profiles      []ProfileFile
+	Memberships   map[lakeward.AudienceID]Membership
+	Events        []EventFile
 	// ProfilesGone says that this old generation has no profile files any more: only memberships can be read.
 	ProfilesGone bool
 
-	hold *hold
+	eventHeirs map[uint32]uint32 // of retired profiles
+	hold       *hold
 }
 
 // ProfileFile is a lakeward.ProfileFile with its bitmap decoded.
 type ProfileFile struct {
 	Table      lakeward.DataFile
 	Identities lakeward.DataFile
-	Numbers    *roaring.Bitmap // of the rows
+	Fragments  lakeward.DataFile // none in files of before
+	Numbers    *roaring.Bitmap   // of the rows; without files, of profiles that are gone
 
 	hold *hold
 }
 
-// Membership is a lakeward.Membership with its bitmaps decoded.
-type Membership struct {
-	Audience    lakeward.AudienceID
-	Table       lakeward.DataFile
-	Members     *roaring.Bitmap // realized
-	Exited      *roaring.Bitmap
-	EvaluatedAt time.Time
-
-	hold *hold
-}
+// gone reports whether the file takes profiles away.
+func (f ProfileFile) gone() bool { return f.Table.Path == "" }
 
 // Warehouse reads and writes the files below a data directory.
 type Warehouse struct {
@@ -81,8 +76,9 @@ type Warehouse struct {
 	holds   holds
 	sizes   mergeSizes
 
-	mu     sync.Mutex
-	proven map[string]bool // files whose content was compared with their hash
+	mu      sync.Mutex
+	proven  map[string]bool // files whose content was compared with their hash
+	indexes sync.Mutex      // held while the files of an index must stand still
 }
 
 // New returns the warehouse of a data directory. The caller closes root after the last use.
@@ -90,39 +86,24 @@ func New(root *os.Root, catalog Catalog) *Warehouse {
 	return &Warehouse{root: root, catalog: catalog, holds: holds{all: map[weak.Pointer[hold]]struct{}{}}, sizes: defaultSizes(), proven: map[string]bool{}}
 }
 
-// Snapshot returns the state at a generation, the newest one for 0. Its files stay while it is in use.
-func (w *Warehouse) Snapshot(ctx context.Context, sandbox string, generation int64) (*Snapshot, error) {
-	c, held, err := w.holds.take(ctx, w.catalog, sandbox, generation)
+// Snapshot returns the state at a generation, the newest one for 0, as a merge policy sees it. Its files stay while it is in use.
+func (w *Warehouse) Snapshot(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64) (*Snapshot, error) {
+	c, held, err := w.holds.take(ctx, w.catalog, sandbox, policy, generation)
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{Sandbox: c.Sandbox, Generation: c.Generation, Hash: c.Hash, NextNumber: c.NextNumber, Memberships: map[lakeward.AudienceID]Membership{}, ProfilesGone: c.ProfilesGone, hold: held}
+	s := &Snapshot{Sandbox: c.Sandbox, Policy: c.Policy, Generation: c.Generation, Hash: c.Hash, IdentityState: c.IdentityState, NextNumber: c.NextNumber, ProfilesGone: c.ProfilesGone, hold: held}
 	for _, f := range c.Profiles {
 		numbers, err := decodeBitmap(f.Numbers)
 		if err != nil {
 			return nil, sourceError(f.Table, err)
 		}
-		s.Profiles = append(s.Profiles, ProfileFile{Table: f.Table, Identities: f.Identities, Numbers: numbers, hold: held})
+		s.Profiles = append(s.Profiles, ProfileFile{Table: f.Table, Identities: f.Identities, Fragments: f.Fragments, Numbers: numbers, hold: held})
 	}
-	for _, f := range c.Events {
-		numbers, err := decodeBitmap(f.Numbers)
-		if err != nil {
-			return nil, sourceError(f.Table, err)
-		}
-		s.Events = append(s.Events, EventFile{Table: f.Table, Numbers: numbers})
+	if err := s.decodeEvents(c); err != nil {
+		return nil, err
 	}
-	for _, m := range c.Memberships {
-		members, err := decodeBitmap(m.Members)
-		if err != nil {
-			return nil, sourceError(m.Table, err)
-		}
-		exited, err := decodeBitmap(m.Exited)
-		if err != nil {
-			return nil, sourceError(m.Table, err)
-		}
-		s.Memberships[m.Audience] = Membership{Audience: m.Audience, Table: m.Table, Members: members, Exited: exited, EvaluatedAt: m.EvaluatedAt, hold: held}
-	}
-	return s, nil
+	return s, s.decodeMemberships(c)
 }
 
 func decodeBitmap(b lakeward.Bitmap) (*roaring.Bitmap, error) {
@@ -139,27 +120,33 @@ func encodeBitmap(r *roaring.Bitmap) (lakeward.Bitmap, error) {
 // catalogued returns the file with its bitmap encoded.
 func (f ProfileFile) catalogued() (lakeward.ProfileFile, error) {
 	numbers, err := encodeBitmap(f.Numbers)
-	return lakeward.ProfileFile{Table: f.Table, Identities: f.Identities, Numbers: numbers}, err
-}
-
-// catalogued returns the membership with its bitmaps encoded.
-func (m Membership) catalogued() (lakeward.Membership, error) {
-	members, err := encodeBitmap(m.Members)
-	if err != nil {
-		return lakeward.Membership{}, err
-	}
-	exited, err := encodeBitmap(m.Exited)
-	return lakeward.Membership{Audience: m.Audience, Table: m.Table, Members: members, Exited: exited,
-		Count: int64(m.Members.GetCardinality()), EvaluatedAt: m.EvaluatedAt}, err
+	return lakeward.ProfileFile{Table: f.Table, Identities: f.Identities, Fragments: f.Fragments, Numbers: numbers}, err
 }
 
 // All is the bitmap of every profile of the snapshot.
 func (s *Snapshot) All() *roaring.Bitmap {
 	all := roaring.New()
 	for _, f := range s.Profiles {
+		if f.gone() {
+			all.AndNot(f.Numbers)
+			continue
+		}
 		all.Or(f.Numbers)
 	}
 	return all
+}
+
+// Gone is the bitmap of the profiles that have rows but are there no more: deleted, or joined with others.
+func (s *Snapshot) Gone() *roaring.Bitmap {
+	gone := roaring.New()
+	for _, f := range s.Profiles {
+		if f.gone() {
+			gone.Or(f.Numbers)
+			continue
+		}
+		gone.AndNot(f.Numbers)
+	}
+	return gone
 }
 
 // live returns, for each file, the selected numbers whose newest row it holds.
@@ -168,32 +155,14 @@ func (s *Snapshot) live(selection *roaring.Bitmap) []*roaring.Bitmap {
 	newer := roaring.New()
 	for i := len(s.Profiles) - 1; i >= 0; i-- {
 		numbers := s.Profiles[i].Numbers
-		out[i] = roaring.And(selection, numbers)
-		out[i].AndNot(newer)
+		out[i] = roaring.New()
+		if !s.Profiles[i].gone() {
+			out[i] = roaring.And(selection, numbers)
+			out[i].AndNot(newer)
+		}
 		newer.Or(numbers)
 	}
 	return out
-}
-
-// IdentityTimes returns when the identities of each of the numbers last changed.
-func (w *Warehouse) IdentityTimes(ctx context.Context, s *Snapshot, numbers *roaring.Bitmap) (map[uint32]time.Time, error) {
-	changes, err := w.catalog.IdentityChanges(ctx, s.Sandbox, s.Generation)
-	if err != nil {
-		return nil, err
-	}
-	out := map[uint32]time.Time{}
-	for _, c := range changes {
-		changed, err := decodeBitmap(c.Numbers)
-		if err != nil {
-			return nil, fmt.Errorf("read changes of identities: %w", err)
-		}
-		for it := roaring.And(changed, numbers).Iterator(); it.HasNext(); {
-			if n := it.Next(); out[n].IsZero() {
-				out[n] = c.At
-			}
-		}
-	}
-	return out, nil
 }
 
 // tableWriter writes one Parquet file, counting and hashing its bytes.
@@ -254,6 +223,7 @@ func (w *Warehouse) abandon(t *tableWriter) {
 // Sweep removes files that no row names: what a killed process left behind. The caller holds the data
 // directory, so nothing is being written.
 func (w *Warehouse) Sweep(named map[string]lakeward.DataFile) (removed int, err error) {
+	w.sweepIndexes()
 	strays, err := w.strays(named)
 	for _, name := range strays {
 		removed++
@@ -281,7 +251,9 @@ func (w *Warehouse) strays(named map[string]lakeward.DataFile) (out []string, er
 // discard removes files that no commit will name. Errors leave garbage, never damage.
 func (w *Warehouse) discard(files ...lakeward.DataFile) {
 	for _, f := range files {
-		_ = w.root.Remove(f.Path)
+		if f.Path != "" {
+			_ = w.root.Remove(f.Path)
+		}
 	}
 }
 

@@ -57,6 +57,11 @@ func schema() lakeward.Schema {
 		{Name: "n", Type: lakeward.TypeLong}}}
 }
 
+// policy is that of a new sandbox.
+func policy() warehouse.Policy {
+	return warehouse.Policy{MergePolicy: lakeward.DefaultMergePolicy(sandbox), Union: schema().Leaves()}
+}
+
 // record is one row of an upload; a field may be empty.
 type record struct {
 	id, mail string
@@ -74,7 +79,7 @@ func (h *home) ingest(records []record) {
 
 func (h *home) batch() *warehouse.BatchWriter {
 	h.t.Helper()
-	b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: "d", CreatedAt: time.Now().UTC()}, schema(), schema().Leaves())
+	b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: lakeward.BatchID(lakeward.NewID()), DatasetID: "d", CreatedAt: time.Now().UTC()}, schema(), []warehouse.Policy{policy()})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -106,7 +111,7 @@ func (h *home) write(b *warehouse.BatchWriter, records []record) {
 // profiles reads the selected profiles as text, "number id mail n mails".
 func (h *home) profiles(generation int64, selection *roaring.Bitmap) []string {
 	h.t.Helper()
-	snap, err := h.Snapshot(ctx(), sandbox, generation)
+	snap, err := h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, generation)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -218,7 +223,7 @@ func TestMembershipTimes(t *testing.T) {
 	at := func(day int) time.Time { return time.Date(2025, 1, day, 0, 0, 0, 0, time.UTC) }
 	save := func(day int, members ...uint32) {
 		t.Helper()
-		snap, err := h.Snapshot(ctx(), sandbox, 0)
+		snap, err := h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,7 +234,7 @@ func TestMembershipTimes(t *testing.T) {
 	save(1, 0, 1, 2)
 	save(2, 1, 2, 3)
 	save(3, 0, 1, 2)
-	snap, err := h.Snapshot(ctx(), sandbox, 0)
+	snap, err := h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +257,7 @@ func TestMembershipTimes(t *testing.T) {
 		}
 	}
 	save(50, 0)
-	snap, err = h.Snapshot(ctx(), sandbox, 0)
+	snap, err = h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +285,7 @@ func TestDamagedFileIsNamed(t *testing.T) {
 			defer h.close()
 			h.ingest([]record{{"0", "a@x", 0}})
 			files, err := filepath.Glob(filepath.Join(h.dir, "profiles", sandbox, "*.parquet"))
-			if err != nil || len(files) != 2 {
+			if err != nil || len(files) != 3 {
 				t.Fatalf("files %v, %v", files, err)
 			}
 			for _, f := range files {
@@ -288,7 +293,7 @@ func TestDamagedFileIsNamed(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			snap, err := h.Snapshot(ctx(), sandbox, 0)
+			snap, err := h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -305,7 +310,7 @@ func TestDamagedFileIsNamed(t *testing.T) {
 func TestDiscardedBatchLeavesNothing(t *testing.T) {
 	h := newHome(t, t.TempDir())
 	defer h.close()
-	b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: "b", DatasetID: "d", CreatedAt: time.Now().UTC()}, schema(), schema().Leaves())
+	b, err := h.NewBatch(ctx(), sandbox, lakeward.Batch{ID: "b", DatasetID: "d", CreatedAt: time.Now().UTC()}, schema(), []warehouse.Policy{policy()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +337,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	named, err := h.store.Named(ctx())
-	if err != nil || len(named) != 3 {
+	if err != nil || len(named) != 4 {
 		t.Fatalf("Named: %v, %v", named, err)
 	}
 	if n, err := h.Sweep(named); err != nil || n != 1 {
@@ -344,4 +349,129 @@ func TestSweep(t *testing.T) {
 	if got := h.profiles(0, nil); !slices.Equal(got, []string{"0 0 a@x 0 [a@x]"}) {
 		t.Errorf("profiles %q", got)
 	}
+}
+
+// The identity index is a cache: one that is missing, damaged or of another state is made anew, and never finds a
+// wrong profile.
+func TestIndexIsMadeAnew(t *testing.T) {
+	each := func(pattern string, change func(string) error) func(dir string) error {
+		return func(dir string) error {
+			files, err := filepath.Glob(filepath.Join(dir, "index", sandbox, "default", pattern))
+			if err != nil || len(files) == 0 {
+				return fmt.Errorf("no %s: %w", pattern, err)
+			}
+			for _, f := range files {
+				if err := change(f); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	for name, damage := range map[string]func(dir string) error{
+		"missing":            func(dir string) error { return os.RemoveAll(filepath.Join(dir, "index")) },
+		"a run is missing":   each("*.run", os.Remove),
+		"a run is cut":       each("*.run", func(f string) error { return os.Truncate(f, 50) }),
+		"a run is empty":     each("*.run", func(f string) error { return os.Truncate(f, 0) }),
+		"the manifest":       each("manifest.json", func(f string) error { return os.WriteFile(f, []byte("{"), 0o600) }),
+		"a block is changed": each("*.run", func(f string) error { return flip(f, 30) }),
+		"of another state": each("manifest.json", func(f string) error {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(f, []byte(strings.Replace(string(b), `"state":"`, `"state":"0`, 1)), 0o600)
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHome(t, t.TempDir())
+			defer h.close()
+			h.ingest([]record{{"0", "a@x", 0}, {"1", "b@x", 1}})
+			if err := damage(h.dir); err != nil {
+				t.Fatal(err)
+			}
+			snap, err := h.Snapshot(ctx(), sandbox, lakeward.FirstPolicy, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			number, _, ok, err := h.FindProfile(ctx(), snap, "ECID", "1", 0)
+			if lakeward.CodeOf(err) == "DATA-1007" { // found while it was read; the next try is a new one
+				number, _, ok, err = h.FindProfile(ctx(), snap, "ECID", "1", 0)
+			}
+			if err != nil || !ok || number != 1 {
+				t.Fatalf("FindProfile: %d %v %v", number, ok, err)
+			}
+			h.ingest([]record{{"1", "c@x", 2}, {"2", "", 3}})
+			if got, want := h.profiles(0, nil), []string{"0 0 a@x 0 [a@x]", "1 1 c@x 2 [c@x]", "2 2 - 3 []"}; !slices.Equal(got, want) {
+				t.Errorf("profiles %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// flip changes one byte of a file.
+func flip(name string, at int) error {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	b[at] ^= 1
+	return os.WriteFile(name, b, 0o600)
+}
+
+// The files of an index do not become many: small runs are merged, and what no manifest names is removed.
+func TestIndexHasFewFiles(t *testing.T) {
+	h := newHome(t, t.TempDir())
+	defer h.close()
+	for i := range 60 {
+		h.ingest([]record{{fmt.Sprint(i), fmt.Sprintf("m%d@x", i), 0}, {fmt.Sprint(i / 2), "", 1}})
+	}
+	files, err := os.ReadDir(filepath.Join(h.dir, "index", sandbox, "default"))
+	if err != nil || len(files) > 12 {
+		t.Errorf("%d files after 60 batches, %v", len(files), err)
+	}
+	stray := filepath.Join(h.dir, "index", sandbox, "default", "stray.run")
+	if err := os.WriteFile(stray, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	named, err := h.store.Named(ctx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Sweep(named); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(filepath.Join(h.dir, "index", sandbox, "default"))
+	if err != nil || len(left) != len(files) {
+		t.Errorf("%d files after the sweep, %d before the stray one, %v", len(left), len(files), err)
+	}
+}
+
+// BenchmarkBatchOf5000 adds 5,000 records, new ones and known ones, to a store of 5 million profiles.
+func BenchmarkBatchOf5000(b *testing.B) {
+	const profiles, size = 5_000_000, 5_000
+	h := newHome(b, b.TempDir())
+	defer h.close()
+	records := func(from, n, step int) (out []record) {
+		for i := range n {
+			id := from + i*step
+			out = append(out, record{fmt.Sprintf("customer-%d", id), fmt.Sprintf("c%d@example.org", id), int64(i)})
+		}
+		return out
+	}
+	for from := 0; from < profiles; from += 1_000_000 {
+		h.ingest(records(from, 1_000_000, 1))
+	}
+	next := profiles
+	b.Run("new", func(b *testing.B) {
+		for b.Loop() {
+			h.ingest(records(next, size, 1))
+			next += size
+		}
+	})
+	b.Run("known", func(b *testing.B) {
+		for b.Loop() {
+			h.ingest(records(0, size, profiles/size))
+		}
+	})
 }

@@ -1,0 +1,86 @@
+package warehouse
+
+import (
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/vector"
+)
+
+// A writer holds at most that many records, or that many bytes of their texts, in memory; they become one
+// profile file.
+const (
+	deltaRows  = 131072
+	deltaBytes = 128 << 20
+)
+
+// delta collects records of profiles: the fields they set and their identities.
+type delta struct {
+	fields  []lakeward.Leaf
+	numbers []uint32 // of each record
+	rows    []int64  // of the batch
+	columns []vector.Vector
+	idNames []string        // namespace of each identity column
+	ids     []vector.Vector // identity columns, the primary one first
+}
+
+func newDelta(fields []lakeward.Leaf, identities []idColumn) *delta {
+	d := &delta{fields: fields, columns: make([]vector.Vector, len(fields)), ids: make([]vector.Vector, len(identities))}
+	for i, l := range fields {
+		d.columns[i].Reset(vector.KindOf(l.Type))
+	}
+	for i, id := range identities {
+		d.idNames = append(d.idNames, id.namespace)
+		d.ids[i].Reset(vector.String)
+	}
+	return d
+}
+
+// add takes record i of a chunk, which is row of its batch. Vectors longer than a chunk have no room for null
+// bits, so absent values are kept by growing them. The columns of events set nothing and are not kept.
+func (d *delta) add(number uint32, row int64, c *vector.Chunk, identities []idColumn, i int) {
+	d.numbers, d.rows = append(d.numbers, number), append(d.rows, row)
+	for k := range d.columns {
+		d.grow(&d.columns[k])
+		d.columns[k].AppendFrom(&c.Columns[k], i)
+	}
+	for k, id := range identities {
+		d.grow(&d.ids[k])
+		d.ids[k].AppendFrom(&c.Columns[id.column], i)
+	}
+}
+
+// full reports whether the records fill a profile file.
+func (d *delta) full() bool {
+	n := 0
+	for i := range d.columns {
+		n += len(d.columns[i].Bytes)
+	}
+	return len(d.numbers) == deltaRows || n > deltaBytes
+}
+
+// grow makes room for the null bit of the next value.
+func (d *delta) grow(v *vector.Vector) {
+	if v.Valid == nil {
+		v.Valid = vector.NewBits(deltaRows)
+		v.Valid.Fill(deltaRows)
+	}
+}
+
+// identities lists what record i names, the primary identity first.
+func (d *delta) identities(i int, dataset string) []identity {
+	var out []identity
+	for k, ns := range d.idNames {
+		if v := d.ids[k].Str(i); !d.ids[k].IsNull(i) && len(v) > 0 {
+			out = append(out, identity{ns, string(v), k == 0, dataset})
+		}
+	}
+	return out
+}
+
+// records maps each profile to its records, in order.
+func (d *delta) records() map[uint32][]int {
+	m := make(map[uint32][]int, len(d.numbers))
+	for i, n := range d.numbers {
+		m[n] = append(m[n], i)
+	}
+	return m
+}

@@ -1,0 +1,423 @@
+package warehouse
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"path"
+	"runtime"
+	"slices"
+
+	"github.com/lakeward/lakeward"
+)
+
+// IdentityIndex finds profiles by identity. It lies in sorted runs on disk, mapped into memory, so what it
+// takes of the memory does not grow with the number of profiles; a change adds a small run, and small
+// runs are merged as they become many. An entry holds the identity itself: a hash alone proves nothing.
+//
+// It is a cache: it says of which state of the profile store it is, and is made anew from the stored
+// identities when it is missing, damaged or of another state.
+type IdentityIndex struct {
+	dir  *indexDir
+	runs []*indexRun // oldest first
+	own  []string    // files that no manifest names yet
+	mem  map[identityKey]*holders
+	size int // numbers in mem
+}
+
+type identityKey struct{ namespace, value string }
+
+// holders are the profiles that have an identity, and those that have it no more, in ascending order.
+type holders [entryKinds]struct{ live, dead []uint32 }
+
+// spillEntries bounds the entries that are held in memory.
+const spillEntries = 1 << 18
+
+// identitySum is the hash of an identity, which names it where its value must not stand.
+func identitySum(namespace string, value []byte) [sha256.Size]byte {
+	var room [256]byte
+	return sha256.Sum256(append(append(append(room[:0], namespace...), 0), value...))
+}
+
+// identityHash is the part of the sum that the index sorts by.
+func identityHash(namespace string, value []byte) uint64 {
+	sum := identitySum(namespace, value)
+	return binary.BigEndian.Uint64(sum[:])
+}
+
+// Find returns the profile with an identity: the one that has it as a primary identity, else the first that
+// has it at all. With record, it is for a record that is kept under the identity: then a profile
+// whose own primary identity is of the same namespace is somebody else.
+func (x *IdentityIndex) Find(namespace string, value []byte, record bool) (number uint32, ok bool, err error) {
+	kinds := []entryKind{primaryEntry, freeEntry, keyedEntry}
+	if record {
+		kinds = kinds[:2]
+	}
+	found, err := x.lookup(namespace, value, kinds)
+	if err != nil {
+		return 0, false, err
+	}
+	if found[primaryEntry] != nil {
+		return *found[primaryEntry], true, nil
+	}
+	for _, n := range found[freeEntry:] {
+		if n != nil && (!ok || *n < number) {
+			number, ok = *n, true
+		}
+	}
+	return number, ok, nil
+}
+
+// any returns the first profile that has an identity in whatever way.
+func (x *IdentityIndex) any(namespace string, value []byte) (number uint32, ok bool, err error) {
+	found, err := x.lookup(namespace, value, []entryKind{primaryEntry, freeEntry, keyedEntry})
+	for _, n := range found {
+		if n != nil && (!ok || *n < number) {
+			number, ok = *n, true
+		}
+	}
+	return number, ok, err
+}
+
+// lookup returns the smallest number of each kind of having an identity.
+func (x *IdentityIndex) lookup(namespace string, value []byte, kinds []entryKind) (found [entryKinds]*uint32, err error) {
+	key := indexEntry{hash: identityHash(namespace, value), namespace: []byte(namespace), value: value}
+	mem := x.mem[identityKey{namespace, string(value)}]
+	var runs []*indexRun // that know the hash, newest first
+	for _, r := range slices.Backward(x.runs) {
+		c, err := r.seek(indexEntry{hash: key.hash})
+		if err != nil {
+			return found, err
+		}
+		if e, ok := c.entry(); ok && e.hash == key.hash {
+			runs = append(runs, r)
+		}
+	}
+	if mem == nil && len(runs) == 0 {
+		return found, nil
+	}
+	for _, k := range kinds {
+		key.kind = k
+		w := walk{prefix: key}
+		if mem != nil {
+			w.live, w.dead = mem[k].live, mem[k].dead
+		}
+		if err := w.open(runs); err != nil {
+			return found, err
+		}
+		number, ok, err := w.next()
+		if err != nil {
+			return found, err
+		}
+		if ok {
+			found[k] = &number
+		}
+	}
+	return found, nil
+}
+
+// with lists the profiles that have an identity, at most limit of them.
+func (x *IdentityIndex) with(namespace string, value []byte, limit int) ([]uint32, error) {
+	var out []uint32
+	for k := range entryKinds {
+		w := walk{prefix: indexEntry{hash: identityHash(namespace, value), namespace: []byte(namespace), value: value, kind: k}}
+		if mem := x.mem[identityKey{namespace, string(value)}]; mem != nil {
+			w.live, w.dead = mem[k].live, mem[k].dead
+		}
+		if err := w.open(slices.Collect(newestFirst(x.runs))); err != nil {
+			return nil, err
+		}
+		for len(out) < limit {
+			number, ok, err := w.next()
+			if err != nil {
+				return nil, err
+			}
+			if !ok {
+				break
+			}
+			out = append(out, number)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// has reports whether a profile has an identity.
+func (x *IdentityIndex) has(namespace string, value []byte, number uint32) (bool, error) {
+	for k := range entryKinds {
+		w := walk{prefix: indexEntry{hash: identityHash(namespace, value), namespace: []byte(namespace), value: value, kind: k, number: number}}
+		if mem := x.mem[identityKey{namespace, string(value)}]; mem != nil {
+			i, _ := slices.BinarySearch(mem[k].live, number)
+			w.live, w.dead = mem[k].live[i:], mem[k].dead
+		}
+		if err := w.open(slices.Collect(newestFirst(x.runs))); err != nil {
+			return false, err
+		}
+		if n, ok, err := w.next(); err != nil || ok && n == number {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
+func newestFirst(runs []*indexRun) func(func(*indexRun) bool) {
+	return func(yield func(*indexRun) bool) {
+		for _, r := range slices.Backward(runs) {
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// walk goes through the numbers of one identity and kind, ascending; what is newer hides what is older.
+type walk struct {
+	prefix     indexEntry
+	live, dead []uint32 // in memory: the newest
+	runs       []runCursor
+}
+
+func (w *walk) open(runs []*indexRun) error {
+	for _, r := range runs {
+		c, err := r.seek(w.prefix)
+		if err != nil {
+			return err
+		}
+		w.runs = append(w.runs, c)
+	}
+	return nil
+}
+
+// next returns the next number that has the identity.
+func (w *walk) next() (number uint32, ok bool, err error) {
+	for {
+		newest, dead := -1, false
+		for i := range w.runs {
+			e, some := w.runs[i].entry()
+			if some && e.same(w.prefix) && (newest < 0 || e.number < number) {
+				newest, number, dead = i, e.number, e.dead
+			}
+		}
+		if len(w.live) > 0 && (newest < 0 || w.live[0] <= number) {
+			newest, number, dead = len(w.runs), w.live[0], false
+			w.live = w.live[1:]
+		}
+		if newest < 0 {
+			return 0, false, nil
+		}
+		for i := range w.runs {
+			if e, some := w.runs[i].entry(); some && e.same(w.prefix) && e.number == number {
+				if err := w.runs[i].next(); err != nil {
+					return 0, false, err
+				}
+			}
+		}
+		if _, gone := slices.BinarySearch(w.dead, number); !dead && !gone {
+			return number, true, nil
+		}
+	}
+}
+
+// named returns the primary identities in the runs that have a sum, as keys.
+func (x *IdentityIndex) named(sum [sha256.Size]byte) ([]identityKey, error) {
+	var out []identityKey
+	hash := binary.BigEndian.Uint64(sum[:])
+	for _, r := range x.runs {
+		c, err := r.seek(indexEntry{hash: hash})
+		for ; err == nil; err = c.next() {
+			e, ok := c.entry()
+			if !ok || e.hash != hash {
+				break
+			}
+			key := identityKey{string(e.namespace), string(e.value)}
+			if identitySum(key.namespace, e.value) == sum && !slices.Contains(out, key) {
+				out = append(out, key)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// entry is how a profile has an identity.
+type entry struct {
+	key  identityKey
+	kind entryKind
+}
+
+// entriesOf lists how a profile has its identities, each once.
+func entriesOf(ids []identity) []entry {
+	out := make([]entry, 0, len(ids))
+	for _, id := range ids {
+		e := entry{identityKey{id.namespace, id.value}, freeEntry}
+		switch {
+		case id.primary:
+			e.kind = primaryEntry
+		case slices.ContainsFunc(ids, func(o identity) bool { return o.primary && o.namespace == id.namespace }):
+			e.kind = keyedEntry
+		}
+		if i := slices.IndexFunc(out, func(o entry) bool { return o.key == e.key }); i >= 0 {
+			out[i].kind = min(out[i].kind, e.kind)
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// change notes that a profile had some identities and has others now.
+func (x *IdentityIndex) change(number uint32, before, after []identity) error {
+	was, is := entriesOf(before), entriesOf(after)
+	for _, e := range was {
+		if !slices.Contains(is, e) {
+			x.put(e.key, e.kind, number, true)
+		}
+	}
+	for _, e := range is {
+		if !slices.Contains(was, e) {
+			x.put(e.key, e.kind, number, false)
+		}
+	}
+	if x.size >= spillEntries {
+		return x.spill()
+	}
+	return nil
+}
+
+func (x *IdentityIndex) put(key identityKey, kind entryKind, number uint32, dead bool) {
+	h := x.mem[key]
+	if h == nil {
+		h = &holders{}
+		x.mem[key] = h
+	}
+	in, out := &h[kind].live, &h[kind].dead
+	if dead {
+		in, out = out, in
+	}
+	if i, found := slices.BinarySearch(*out, number); found {
+		*out = slices.Delete(*out, i, i+1)
+		x.size--
+	}
+	if i, found := slices.BinarySearch(*in, number); !found {
+		*in = slices.Insert(*in, i, number)
+		x.size++
+	}
+}
+
+// spill turns what is in memory into a run.
+func (x *IdentityIndex) spill() error {
+	if x.size == 0 {
+		return nil
+	}
+	entries := make([]indexEntry, 0, x.size)
+	for key, h := range x.mem {
+		e := indexEntry{hash: identityHash(key.namespace, []byte(key.value)), namespace: []byte(key.namespace), value: []byte(key.value)}
+		for k := range entryKinds {
+			e.kind = k
+			for _, n := range h[k].live {
+				e.number, e.dead = n, false
+				entries = append(entries, e)
+			}
+			for _, n := range h[k].dead {
+				e.number, e.dead = n, true
+				entries = append(entries, e)
+			}
+		}
+	}
+	x.mem, x.size = map[identityKey]*holders{}, 0
+	return x.addRun(entries)
+}
+
+// addRun writes entries, each once, as a run.
+func (x *IdentityIndex) addRun(entries []indexEntry) error {
+	slices.SortFunc(entries, indexEntry.compare)
+	run, err := x.dir.write(func(w *runWriter) error {
+		for _, e := range entries {
+			if err := w.add(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil || run == nil {
+		return err
+	}
+	x.runs, x.own = append(x.runs, run), append(x.own, run.name)
+	return x.tidy()
+}
+
+// damaged turns an index that is damaged into an error that says what helps, and drops it so that it is made anew.
+func (x *IdentityIndex) damaged(err error) error {
+	if !errors.Is(err, errIndexDamaged) {
+		return err
+	}
+	x.dir.remove([]string{indexManifest})
+	return &lakeward.Error{Kind: lakeward.Unavailable, Code: "DATA-1007", Msg: "the identity index was damaged; nothing was changed, and it is made anew when the command is run again", Err: err}
+}
+
+// Close releases the index and removes the files that no manifest names.
+func (x *IdentityIndex) Close() {
+	for _, r := range x.runs {
+		r.close()
+	}
+	x.dir.remove(x.own)
+	x.runs, x.own = nil, nil
+}
+
+// IdentityIndex opens the index of a snapshot's identities; it is made anew if there is no index of this
+// state. The caller closes it.
+func (w *Warehouse) IdentityIndex(ctx context.Context, s *Snapshot) (*IdentityIndex, error) {
+	if err := s.checkProfiles(); err != nil {
+		return nil, err
+	}
+	defer runtime.KeepAlive(s)
+	dir := w.indexDir(s.Sandbox, s.Policy)
+	x, err := dir.open(s.IdentityState)
+	if err == nil || !errors.Is(err, errIndexDamaged) {
+		return x, err
+	}
+	x = dir.empty()
+	if err := w.fillIndex(ctx, s, x); err != nil {
+		x.Close()
+		return nil, err
+	}
+	return x, nil
+}
+
+// fillIndex builds the index of a snapshot and keeps it.
+func (w *Warehouse) fillIndex(ctx context.Context, s *Snapshot, x *IdentityIndex) error {
+	var entries []indexEntry
+	for i, live := range s.live(s.All()) {
+		var failed error
+		err := w.eachProfile(s.Profiles[i].Identities, live, func(n uint32, ids []identity) {
+			for _, has := range entriesOf(ids) {
+				e := indexEntry{namespace: []byte(has.key.namespace), value: []byte(has.key.value), kind: has.kind, number: n}
+				e.hash = identityHash(has.key.namespace, e.value)
+				entries = append(entries, e)
+			}
+			if len(entries) >= spillEntries && failed == nil {
+				failed = errors.Join(x.addRun(entries), ctx.Err())
+				entries = entries[:0]
+			}
+		})
+		if err = errors.Join(err, failed, ctx.Err()); err != nil {
+			return err
+		}
+	}
+	if err := x.addRun(entries); err != nil {
+		return err
+	}
+	return x.publish(s.IdentityState)
+}
+
+func (w *Warehouse) indexDir(sandbox string, policy lakeward.MergePolicyID) *indexDir {
+	return &indexDir{root: w.root, path: path.Join(indexFolder, sandbox, string(policy)), mu: &w.indexes}
+}
+
+// empty returns an index of nobody, whose runs will lie in the folder.
+func (d *indexDir) empty() *IdentityIndex {
+	return &IdentityIndex{dir: d, mem: map[identityKey]*holders{}}
+}

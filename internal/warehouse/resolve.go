@@ -1,0 +1,151 @@
+package warehouse
+
+import (
+	"slices"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/vector"
+)
+
+// resolve returns the number of the profile that record i of a chunk belongs to, and whether the record changes
+// anything. An unknown identity makes a profile. With a graph, profiles that share an identity with
+// the record become one: the smallest number survives (PRF-01).
+func (p *profileWriter) resolve(c *vector.Chunk, i int) (number uint32, brings bool, err error) {
+	var found []uint32
+	unknown := false
+	for k, id := range p.identities {
+		value := c.Columns[id.column].Str(i)
+		if len(value) == 0 || !p.joins(id, k == 0) {
+			continue
+		}
+		n, ok, err := p.holder(id.namespace, value, k == 0)
+		if err != nil {
+			return 0, false, err
+		}
+		switch {
+		case !ok:
+			unknown = true
+		case !slices.Contains(found, n):
+			found = append(found, n)
+		}
+	}
+	if len(found) > 0 {
+		had, again, err := p.numberAgain(slices.Min(found), c, i)
+		if err != nil {
+			return 0, false, err
+		}
+		if again {
+			found = append(found, had)
+		}
+	}
+	brings = unknown || len(found) > 1 || p.class == lakeward.RecordClass
+	if len(found) == 0 {
+		if number, err = p.newNumber(c, i); err != nil {
+			return 0, false, err
+		}
+	} else {
+		number = slices.Min(found)
+	}
+	for _, n := range found {
+		if n != number {
+			p.joined[n] = number
+		}
+	}
+	if !brings {
+		brings, err = p.lists(number, c, i)
+	}
+	if brings {
+		p.await(number, c, i)
+	}
+	return number, brings, err
+}
+
+// joins reports whether an identity of a record tells whose the record is.
+func (p *profileWriter) joins(id idColumn, primary bool) bool {
+	return primary || p.policy.graph() && p.policy.Stitched[id.namespace]
+}
+
+// holder returns the profile that an identity of a record belongs to.
+func (p *profileWriter) holder(namespace string, value []byte, primary bool) (number uint32, ok bool, err error) {
+	if n, ok := p.waiting[identityKey{namespace, string(value)}]; ok {
+		return p.canonical(n), true, nil
+	}
+	switch {
+	case !p.policy.graph():
+		number, ok, err = p.index.Find(namespace, value, p.class == lakeward.RecordClass)
+	case p.policy.Stitched[namespace]:
+		number, ok, err = p.index.any(namespace, value)
+	case primary: // no graph for its type (IDN-01): only records of one primary identity belong together
+		var found [entryKinds]*uint32
+		if found, err = p.index.lookup(namespace, value, []entryKind{primaryEntry}); found[primaryEntry] != nil {
+			number, ok = *found[primaryEntry], true
+		}
+	}
+	return p.canonical(number), ok, err
+}
+
+// canonical returns the profile that a number stands for among the pending ones.
+func (p *profileWriter) canonical(number uint32) uint32 {
+	for {
+		to, ok := p.joined[number]
+		if !ok {
+			return number
+		}
+		number = to
+	}
+}
+
+// lists reports whether an event names identities without a graph that its profile does not have yet.
+func (p *profileWriter) lists(number uint32, c *vector.Chunk, i int) (bool, error) {
+	if !p.policy.graph() {
+		return false, nil
+	}
+	for k, id := range p.identities {
+		value := c.Columns[id.column].Str(i)
+		if len(value) == 0 || p.joins(id, k == 0) {
+			continue
+		}
+		if has, err := p.index.has(id.namespace, value, number); err != nil || !has {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// await notes the identities of a record that is pending.
+func (p *profileWriter) await(number uint32, c *vector.Chunk, i int) {
+	for k, id := range p.identities {
+		if value := c.Columns[id.column].Str(i); len(value) > 0 && p.joins(id, k == 0) {
+			p.waiting[identityKey{id.namespace, string(value)}] = number
+		}
+	}
+}
+
+// newNumber gives a profile its number. One that is being rebuilt keeps the number it had; of the
+// parts of one that falls apart the first keeps it.
+func (p *profileWriter) newNumber(c *vector.Chunk, i int) (uint32, error) {
+	had, known, err := p.before.number(p.identities[0].namespace, c.Columns[p.identities[0].column].Str(i))
+	if err != nil {
+		return 0, err
+	}
+	if known && p.before.given.CheckedAdd(had) {
+		return had, nil
+	}
+	number := p.next
+	if number+1 < number {
+		return 0, &lakeward.Error{Kind: lakeward.Invalid, Code: "QUOTA-1001", Msg: "the sandbox has no profile numbers left"}
+	}
+	p.next++
+	p.fresh++
+	return number, nil
+}
+
+// numberAgain returns the number that a record's profile had before a rebuild, if the profile got a new one because
+// its first records are those that are deleted later.
+func (p *profileWriter) numberAgain(number uint32, c *vector.Chunk, i int) (had uint32, again bool, err error) {
+	if p.before == nil || number < p.before.snap.NextNumber {
+		return 0, false, nil
+	}
+	had, again, err = p.before.number(p.identities[0].namespace, c.Columns[p.identities[0].column].Str(i))
+	return had, again && p.before.given.CheckedAdd(had), err
+}
