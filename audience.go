@@ -27,7 +27,7 @@ type Audience struct {
 	Rule        string     `json:"rule,omitempty"`      // PQL text of a rule audience
 	Namespace   string     `json:"namespace,omitempty"` // of the primary identity of an uploaded one
 	// MergePolicy is the policy whose profiles are its members; "" is the first one of the sandbox.
-	MergePolicy MergePolicyID `json:"mergePolicy,omitempty"`
+	MergePolicy MergePolicyID `json:"mergePolicyId,omitempty"`
 	CreatedAt   time.Time     `json:"createdAt"`
 	// The state of the latest evaluation or import; zero before it.
 	Members     int64      `json:"members"`
