@@ -60,7 +60,7 @@ type Audience struct {
 	ExpiresAt   *time.Time `json:"expiresAt,omitempty"` // nil for those that were uploaded before there was an expiry
 	RefreshedAt *time.Time `json:"refreshedAt,omitempty"`
 	// MergePolicy is the policy whose profiles are the members; "" is the first one of the sandbox.
-	MergePolicy MergePolicyID `json:"mergePolicy,omitempty"`
+	MergePolicy MergePolicyID `json:"mergePolicyId,omitempty"`
 	// The state of the latest evaluation or import; zero before it.
 	Members     int64      `json:"members"`
 	EvaluatedAt *time.Time `json:"evaluatedAt,omitempty"`

@@ -51,14 +51,14 @@ func ColumnsOf(leaves []lakeward.Leaf) []Column {
 	return out
 }
 
-// shape is what the values look like in memory.
-func (c Column) shape() vector.Shape {
+// Shape is what the values look like in memory.
+func (c Column) Shape() vector.Shape {
 	s := vector.Shape{Kind: c.Kind, Scale: c.Scale}
 	for _, f := range c.Fields {
 		if c.Kind == vector.Struct {
 			s.Names = append(s.Names, f.Path)
 		}
-		s.Fields = append(s.Fields, f.shape())
+		s.Fields = append(s.Fields, f.Shape())
 	}
 	return s
 }

@@ -102,7 +102,7 @@ func (f *File) ReaderOf(columns []Column) (*Reader, error) {
 		if err != nil {
 			return nil, fmt.Errorf("column %s %w", c.Path, err)
 		}
-		r.columns, r.shapes = append(r.columns, s), append(r.shapes, c.shape())
+		r.columns, r.shapes = append(r.columns, s), append(r.shapes, c.Shape())
 	}
 	return r, nil
 }

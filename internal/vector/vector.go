@@ -7,6 +7,7 @@ package vector
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/lakeward/lakeward"
 )
@@ -388,10 +389,7 @@ func (v *Vector) AppendFrom(src *Vector, i int) {
 		}
 		v.AppendItems()
 	case Struct:
-		for f := range v.Fields {
-			v.Fields[f].AppendFrom(&src.Fields[f], i)
-		}
-		v.AppendItems()
+		v.appendStruct(src, i)
 	case String:
 		if v.Len == 0 && src.Dict != nil {
 			v.Dict = src.Dict
@@ -409,6 +407,22 @@ func (v *Vector) AppendFrom(src *Vector, i int) {
 	default:
 		v.AppendInt(src.Ints[i])
 	}
+}
+
+// appendStruct copies an object field by field: by name where the two do not know the same fields.
+func (v *Vector) appendStruct(src *Vector, i int) {
+	same := slices.Equal(v.Names, src.Names)
+	for f := range v.Fields {
+		switch {
+		case same:
+			v.Fields[f].AppendFrom(&src.Fields[f], i)
+		case src.Field(v.Names[f]) != nil:
+			v.Fields[f].AppendFrom(src.Field(v.Names[f]), i)
+		default:
+			v.Fields[f].AppendNull()
+		}
+	}
+	v.AppendItems()
 }
 
 // Chunk is a set of equally long columns. Numbers, where used, are the profile numbers of the rows.

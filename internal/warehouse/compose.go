@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/parquet"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -101,17 +102,14 @@ func (p *profileWriter) filesOf(ctx context.Context, id lakeward.BatchID) ([]lak
 
 // gather reads rows of a batch, ascending, into the composer's places.
 func (w *Warehouse) gather(c *composer, batch string, files []lakeward.DataFile, rows []int64, fields []lakeward.Leaf) error {
-	paths, kinds := make([]string, len(fields)), make([]vector.Kind, len(fields))
-	for i, l := range fields {
-		paths[i], kinds[i] = l.Path, vector.KindOf(l.Type)
-	}
+	columns := parquet.ColumnsOf(fields)
 	start := int64(0)
 	for _, d := range files {
 		n := 0
 		for n < len(rows) && rows[n] < start+d.Rows {
 			n++
 		}
-		if err := w.gatherFile(c, batch, start, d, rows[:n], paths, kinds); err != nil {
+		if err := w.gatherFile(c, batch, start, d, rows[:n], columns); err != nil {
 			return err
 		}
 		rows, start = rows[n:], start+d.Rows
@@ -122,7 +120,7 @@ func (w *Warehouse) gather(c *composer, batch string, files []lakeward.DataFile,
 	return nil
 }
 
-func (w *Warehouse) gatherFile(c *composer, batch string, start int64, d lakeward.DataFile, rows []int64, paths []string, kinds []vector.Kind) error {
+func (w *Warehouse) gatherFile(c *composer, batch string, start int64, d lakeward.DataFile, rows []int64, wanted []parquet.Column) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -131,7 +129,7 @@ func (w *Warehouse) gatherFile(c *composer, batch string, start int64, d lakewar
 		return err
 	}
 	defer t.Close()
-	r, err := t.Reader(paths, kinds)
+	r, err := t.ReaderOf(wanted)
 	if err != nil {
 		return sourceError(d, err)
 	}
@@ -141,7 +139,7 @@ func (w *Warehouse) gatherFile(c *composer, batch string, start int64, d lakewar
 		for i, row := range part {
 			at[i] = row - start
 		}
-		columns := make([]vector.Vector, len(paths)) // new ones: they are kept
+		columns := make([]vector.Vector, len(wanted)) // new ones: they are kept
 		if err := r.Gather(at, columns); err != nil {
 			return sourceError(d, err)
 		}

@@ -5,11 +5,12 @@ import (
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
-// A writer holds at most that many records, or that many bytes of their texts, in memory; they become one
-// profile file.
+// A writer holds at most that many records, or about that many bytes of their values, in memory; they become one
+// profile file. The bytes are counted now and then: a chunk has at most 16 MiB and a row.
 const (
 	deltaRows  = 131072
 	deltaBytes = 128 << 20
+	sizeEvery  = 64
 )
 
 // delta collects records of profiles: the fields they set and their identities.
@@ -25,7 +26,7 @@ type delta struct {
 func newDelta(fields []lakeward.Leaf, identities []idColumn) *delta {
 	d := &delta{fields: fields, columns: make([]vector.Vector, len(fields)), ids: make([]vector.Vector, len(identities))}
 	for i, l := range fields {
-		d.columns[i].Reset(vector.KindOf(l.Type))
+		d.columns[i].ResetTo(vector.ShapeOf(l))
 	}
 	for i, id := range identities {
 		d.idNames = append(d.idNames, id.namespace)
@@ -34,35 +35,30 @@ func newDelta(fields []lakeward.Leaf, identities []idColumn) *delta {
 	return d
 }
 
-// add takes record i of a chunk, which is row of its batch. Vectors longer than a chunk have no room for null
-// bits, so absent values are kept by growing them. The columns of events set nothing and are not kept.
+// add takes record i of a chunk, which is row of its batch. The columns of events set nothing and are not kept.
 func (d *delta) add(number uint32, row int64, c *vector.Chunk, identities []idColumn, i int) {
 	d.numbers, d.rows = append(d.numbers, number), append(d.rows, row)
 	for k := range d.columns {
-		d.grow(&d.columns[k])
 		d.columns[k].AppendFrom(&c.Columns[k], i)
 	}
 	for k, id := range identities {
-		d.grow(&d.ids[k])
 		d.ids[k].AppendFrom(&c.Columns[id.column], i)
 	}
 }
 
 // full reports whether the records fill a profile file.
 func (d *delta) full() bool {
+	if len(d.numbers) == deltaRows {
+		return true
+	}
+	if len(d.numbers)%sizeEvery != 0 {
+		return false
+	}
 	n := 0
 	for i := range d.columns {
-		n += len(d.columns[i].Bytes)
+		n += d.columns[i].Size()
 	}
-	return len(d.numbers) == deltaRows || n > deltaBytes
-}
-
-// grow makes room for the null bit of the next value.
-func (d *delta) grow(v *vector.Vector) {
-	if v.Valid == nil {
-		v.Valid = vector.NewBits(deltaRows)
-		v.Valid.Fill(deltaRows)
-	}
+	return n > deltaBytes
 }
 
 // identities lists what record i names, the primary identity first.

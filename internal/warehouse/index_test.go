@@ -228,7 +228,7 @@ func fillBench(b *testing.B, x *IdentityIndex, from, to int) {
 	}
 }
 
-// BenchmarkIndexBuild builds the index of 5 million profiles with two identities each.
+// BenchmarkIndexBuild builds the index of a million profiles with two identities each.
 func BenchmarkIndexBuild(b *testing.B) {
 	for b.Loop() {
 		benchIndex(b, 1_000_000).Close()

@@ -47,7 +47,7 @@ func newTableChunk(out *tableWriter, columns []parquet.Column) *tableChunk {
 func (t *tableChunk) reset() {
 	t.Len = 0
 	for i, c := range t.columns {
-		t.Columns[i].Reset(c.Kind)
+		t.Columns[i].ResetTo(c.Shape())
 	}
 }
 

@@ -233,6 +233,8 @@ func (p *profileWriter) compare() error {
 		err := p.w.eachProfile(p.snap.Profiles[i].Identities, live, func(n uint32, ids []identity) {
 			if !sameIdentities(was[n], ids) {
 				p.linked.Add(n)
+			}
+			if !sameIdentities(primaries(was[n]), primaries(ids)) { // else all its records were its own
 				failed = errors.Join(failed, p.inherit(n, ids))
 			}
 		})
@@ -258,4 +260,13 @@ func (p *profileWriter) inherit(number uint32, ids []identity) error {
 		}
 	}
 	return nil
+}
+
+func primaries(ids []identity) (out []identity) {
+	for _, id := range ids {
+		if id.primary {
+			out = append(out, id)
+		}
+	}
+	return out
 }

@@ -11,8 +11,8 @@ import (
 // anything. An unknown identity makes a profile. With a graph, profiles that share an identity with
 // the record become one: the smallest number survives (PRF-01).
 func (p *profileWriter) resolve(c *vector.Chunk, i int) (number uint32, brings bool, err error) {
-	var found []uint32
-	unknown := false
+	var room [8]uint32
+	found, unknown := room[:0], false
 	for k, id := range p.identities {
 		value := c.Columns[id.column].Str(i)
 		if len(value) == 0 || !p.joins(id, k == 0) {
@@ -29,35 +29,33 @@ func (p *profileWriter) resolve(c *vector.Chunk, i int) (number uint32, brings b
 			found = append(found, n)
 		}
 	}
-	if len(found) > 0 {
-		had, again, err := p.numberAgain(slices.Min(found), c, i)
-		if err != nil {
-			return 0, false, err
-		}
-		if again {
-			found = append(found, had)
-		}
-	}
-	brings = unknown || len(found) > 1 || p.class == lakeward.RecordClass
 	if len(found) == 0 {
-		if number, err = p.newNumber(c, i); err != nil {
-			return 0, false, err
+		if number, err = p.newNumber(c, i); err == nil {
+			p.await(number, c, i)
 		}
-	} else {
-		number = slices.Min(found)
+		return number, true, err
+	}
+	number = slices.Min(found)
+	if brings = unknown || len(found) > 1 || p.class == lakeward.RecordClass; !brings {
+		brings, err = p.lists(number, c, i)
+	}
+	if err != nil || !brings {
+		return number, false, err
+	}
+	had, again, err := p.numberAgain(number, c, i)
+	if err != nil {
+		return 0, false, err
+	}
+	if again {
+		found, number = append(found, had), min(number, had)
 	}
 	for _, n := range found {
 		if n != number {
 			p.joined[n] = number
 		}
 	}
-	if !brings {
-		brings, err = p.lists(number, c, i)
-	}
-	if brings {
-		p.await(number, c, i)
-	}
-	return number, brings, err
+	p.await(number, c, i)
+	return number, true, nil
 }
 
 // joins reports whether an identity of a record tells whose the record is.
