@@ -2,6 +2,12 @@ package lakeward
 
 import "strings"
 
+// Fields that every profile has, whatever its schemas say of them (IDN-02, SEG-06).
+const (
+	IdentityMapPath = "identityMap"
+	MembershipPath  = "segmentMembership"
+)
+
 // UnionSchema is the union of all profile-enabled record schemas (PRF-01): the fields that a
 // mapping or a rule may name. Order: schemas by age, fields by file.
 func UnionSchema(schemas []Schema) []Leaf { return unionOf(schemas, RecordClass) }
@@ -16,6 +22,9 @@ func unionOf(schemas []Schema, class SchemaClass) []Leaf {
 			continue
 		}
 		for _, l := range s.Leaves() {
+			if l.Path == IdentityMapPath || l.Path == MembershipPath {
+				continue // kept apart, for all profiles
+			}
 			l.Required, l.Identity = false, nil
 			i := leafIndex(union, l.Path)
 			if i < 0 {

@@ -324,5 +324,5 @@ func (e *Engine) scope(ctx context.Context, sandbox string) (pql.Scope, error) {
 		return pql.Scope{}, err
 	}
 	audiences, err := e.store.Audiences(ctx, sandbox)
-	return pql.Scope{Union: union, Events: events, Audiences: audiences}, err
+	return pql.Scope{Union: append(union, virtualFields()...), Events: events, Audiences: audiences}, err
 }

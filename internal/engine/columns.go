@@ -21,20 +21,23 @@ func (j *job) choose(scope pql.Scope) (paths []string) {
 		}
 	}
 	for _, l := range scope.Union {
-		if used[l.Path] {
+		switch {
+		case !used[l.Path]:
+		case l.Path == identityMapPath || l.Path == membershipPath:
+			j.beside = append(j.beside, l.Path)
+		default:
 			j.fields, paths = append(j.fields, used.leaf(l, l.Path)), append(paths, l.Path)
 		}
 	}
-	if !used[eventsPath] {
-		return paths
+	if used[eventsPath] {
+		j.beside = append(j.beside, eventsPath)
 	}
-	j.xEvent = true
 	for _, l := range scope.Events {
 		if path := eventsPath + "." + l.Path; used[path] || used.whole(path) {
 			j.events = append(j.events, used.leaf(l, path))
 		}
 	}
-	return append(paths, eventsPath)
+	return append(paths, j.beside...)
 }
 
 // uses are the paths that rules look at; one that ends in .* stands for all below it.

@@ -31,7 +31,7 @@ type job struct {
 	byID   map[string]*rule
 	fields []lakeward.Leaf
 	events []lakeward.Leaf            // fields of events that rules look at
-	xEvent bool                       // a rule looks at events
+	beside []string                   // what else they look at: events, identities, memberships, in the order of their columns
 	memo   *expr.Memo                 // what the rules have in common
 	others map[string]*roaring.Bitmap // members of audiences that the job does not evaluate
 	chunk  *warehouse.Profiles
@@ -128,28 +128,29 @@ func (j *job) rows(audience string) vector.Bits {
 func (j *job) match(ctx context.Context, w *warehouse.Warehouse, p Progress) error {
 	all := j.snap.All()
 	total, done := int64(all.GetCardinality()), int64(0)
-	var events *warehouse.Events
-	if j.xEvent {
-		var err error
-		if events, err = w.ScanEvents(j.snap, j.events); err != nil {
-			return err
+	more, err := j.openBeside(w)
+	defer func() {
+		for _, c := range more {
+			c.close()
 		}
-		defer events.Close()
+	}()
+	if err != nil {
+		return err
 	}
 	var seen vector.Chunk
-	var lists vector.Vector
+	columns := make([]vector.Vector, len(more))
 	for chunk, err := range w.Scan(ctx, j.snap, all, j.fields, "") {
 		if err != nil {
 			return err
 		}
 		j.chunk, seen = chunk, chunk.Chunk
-		if events != nil {
-			lists.ResetTo(events.Shape())
-			if err := events.Append(chunk.Numbers, &lists); err != nil {
+		for i, c := range more {
+			columns[i].ResetTo(c.shape())
+			if err := c.append(chunk.Numbers, &columns[i]); err != nil {
 				return err
 			}
-			seen.Columns = append(slices.Clip(chunk.Columns), lists)
 		}
+		seen.Columns = append(slices.Clip(chunk.Columns), columns...)
 		j.memo.Begin(&seen)
 		for _, r := range j.rules {
 			r.bits = r.filter.Match(&seen)
@@ -163,4 +164,28 @@ func (j *job) match(ctx context.Context, w *warehouse.Warehouse, p Progress) err
 		p.report(done, total)
 	}
 	return nil
+}
+
+// openBeside opens what the rules look at beside the fields of the profiles. What it returns is closed also after an error.
+func (j *job) openBeside(w *warehouse.Warehouse) (out []beside, err error) {
+	for _, path := range j.beside {
+		var c beside
+		switch path {
+		case eventsPath:
+			var events *warehouse.Events
+			events, err = w.ScanEvents(j.snap, j.events)
+			c = eventColumn{events}
+		case identityMapPath:
+			var ids *warehouse.Identities
+			ids, err = w.ScanIdentities(j.snap)
+			c = identityColumn{ids}
+		default:
+			c, err = openMemberships(w, j.snap)
+		}
+		if err != nil {
+			return out, err
+		}
+		out = append(out, c)
+	}
+	return out, nil
 }

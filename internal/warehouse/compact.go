@@ -158,12 +158,12 @@ func (c *Compaction) checkFields(union []lakeward.Leaf) error {
 
 // write puts the live rows into files of equal size and adds these to the change.
 func (c *Compaction) write(ctx context.Context, union []lakeward.Leaf, change *lakeward.Change) error {
-	identities, err := c.openFeed(identityColumns(), func(f ProfileFile) lakeward.DataFile { return f.Identities })
+	identities, err := c.w.openFeed(c.files, c.live, identityColumns(), func(f ProfileFile) lakeward.DataFile { return f.Identities })
 	defer identities.close()
 	if err != nil {
 		return err
 	}
-	fragments, err := c.openFeed(fragmentColumns(), func(f ProfileFile) lakeward.DataFile { return f.Fragments })
+	fragments, err := c.w.openFeed(c.files, c.live, fragmentColumns(), func(f ProfileFile) lakeward.DataFile { return f.Fragments })
 	defer fragments.close()
 	if err != nil {
 		return err
@@ -279,17 +279,18 @@ type rowSource struct {
 	at     int
 }
 
-func (c *Compaction) openFeed(columns []parquet.Column, file func(ProfileFile) lakeward.DataFile) (rowFeed, error) {
+// openFeed opens a file beside each profile file that has live rows.
+func (w *Warehouse) openFeed(files []ProfileFile, live []*roaring.Bitmap, columns []parquet.Column, file func(ProfileFile) lakeward.DataFile) (rowFeed, error) {
 	var f rowFeed
-	for i, pf := range c.files {
-		if c.live[i].IsEmpty() {
+	for i, pf := range files {
+		if live[i].IsEmpty() {
 			continue
 		}
-		t, err := c.w.open(file(pf))
+		t, err := w.open(file(pf))
 		if err != nil {
 			return f, err
 		}
-		s := &rowSource{data: file(pf), live: c.live[i], table: t, cols: make([]vector.Vector, len(columns))}
+		s := &rowSource{data: file(pf), live: live[i], table: t, cols: make([]vector.Vector, len(columns))}
 		f = append(f, s)
 		if s.reader, err = t.ReaderOf(columns); err != nil {
 			return f, sourceError(s.data, err)
@@ -300,15 +301,29 @@ func (c *Compaction) openFeed(columns []parquet.Column, file func(ProfileFile) l
 
 // copy adds the rows of a profile to a table; numbers ascend from call to call.
 func (f rowFeed) copy(number uint32, to *tableChunk) error {
+	return f.each(number, func(cols []vector.Vector, row int) error {
+		if err := to.ready(1); err != nil {
+			return err
+		}
+		for i := range to.Columns {
+			to.Columns[i].AppendFrom(&cols[i], row)
+		}
+		to.Len++
+		return nil
+	})
+}
+
+// each calls fn with the rows of a profile; numbers ascend from call to call.
+func (f rowFeed) each(number uint32, fn func(cols []vector.Vector, row int) error) error {
 	for _, s := range f {
 		if s.live.Contains(number) {
-			return s.copy(number, to)
+			return s.each(number, fn)
 		}
 	}
 	return nil
 }
 
-func (s *rowSource) copy(number uint32, to *tableChunk) error {
+func (s *rowSource) each(number uint32, fn func(cols []vector.Vector, row int) error) error {
 	for {
 		if s.at == len(s.rows) {
 			if more, err := s.more(); err != nil || !more {
@@ -320,13 +335,9 @@ func (s *rowSource) copy(number uint32, to *tableChunk) error {
 			return nil
 		}
 		if n == number {
-			if err := to.ready(1); err != nil {
+			if err := fn(s.cols, s.at); err != nil {
 				return err
 			}
-			for i := range to.Columns {
-				to.Columns[i].AppendFrom(&s.cols[i], s.at)
-			}
-			to.Len++
 		}
 		s.at++
 	}
