@@ -19,8 +19,9 @@ type delta struct {
 	numbers []uint32 // of each record
 	rows    []int64  // of the batch
 	columns []vector.Vector
-	idNames []string        // namespace of each identity column
-	ids     []vector.Vector // identity columns, the primary one first
+	idNames []string              // namespace of each identity column
+	ids     []vector.Vector       // identity columns, the primary one first
+	mapped  map[int][]identityKey // by record: what its identityMap names
 }
 
 func newDelta(fields []lakeward.Leaf, identities []idColumn) *delta {
@@ -46,6 +47,20 @@ func (d *delta) add(number uint32, row int64, c *vector.Chunk, identities []idCo
 	}
 }
 
+// more notes what the identityMap of the last record names.
+func (d *delta) more(ids []idValue) {
+	if len(ids) == 0 {
+		return
+	}
+	if d.mapped == nil {
+		d.mapped = map[int][]identityKey{}
+	}
+	at := len(d.numbers) - 1
+	for _, id := range ids {
+		d.mapped[at] = append(d.mapped[at], identityKey{id.namespace, string(id.value)})
+	}
+}
+
 // full reports whether the records fill a profile file.
 func (d *delta) full() bool {
 	if len(d.numbers) == deltaRows {
@@ -68,6 +83,9 @@ func (d *delta) identities(i int, dataset string) []identity {
 		if v := d.ids[k].Str(i); !d.ids[k].IsNull(i) && len(v) > 0 {
 			out = append(out, identity{ns, string(v), k == 0, dataset})
 		}
+	}
+	for _, id := range d.mapped[i] {
+		out = append(out, identity{id.namespace, id.value, false, dataset})
 	}
 	return out
 }

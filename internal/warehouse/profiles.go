@@ -68,7 +68,10 @@ type profileWriter struct {
 	batch      lakeward.Batch
 	class      lakeward.SchemaClass
 	leaves     []lakeward.Leaf
-	identities []idColumn // the primary one first
+	identities []idColumn        // the primary one first
+	byMap      *mapColumn        // more of them, nil if the records have none
+	ids        []idValue         // of the current record, the primary one first
+	names      map[string]string // codes of namespaces that identityMaps name
 	files      func() ([]lakeward.DataFile, error)
 
 	pending *delta
@@ -96,6 +99,7 @@ func (p *profileWriter) begin(batch lakeward.Batch, class lakeward.SchemaClass, 
 	if class == lakeward.EventClass && slices.ContainsFunc(leaves, func(l lakeward.Leaf) bool { return l.Path == timestampPath && l.Type == lakeward.TypeDateTime }) {
 		p.events = newEventDelta(leaves)
 	}
+	p.byMap = findMap(leaves)
 	for _, primary := range []bool{true, false} {
 		for k, l := range p.leaves {
 			if l.Identity != nil && l.Identity.Primary == primary {
@@ -108,7 +112,10 @@ func (p *profileWriter) begin(batch lakeward.Batch, class lakeward.SchemaClass, 
 // add takes the records of a chunk, whose first is a row of the batch, and notes their profiles in seen.
 func (p *profileWriter) add(ctx context.Context, c *vector.Chunk, first int64, seen *roaring.Bitmap) error {
 	for i := range c.Len {
-		number, brings, err := p.resolve(c, i)
+		if err := p.identify(c, i); err != nil {
+			return err
+		}
+		number, brings, err := p.resolve()
 		if err != nil {
 			return err
 		}
@@ -123,6 +130,7 @@ func (p *profileWriter) add(ctx context.Context, c *vector.Chunk, first int64, s
 			p.pending = newDelta(p.fields(), p.identities)
 		}
 		p.pending.add(number, first+int64(i), c, p.identities, i)
+		p.pending.more(p.ids[len(p.identities):])
 		if p.pending.full() {
 			if err := p.flush(ctx); err != nil {
 				return err

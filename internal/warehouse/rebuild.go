@@ -116,7 +116,7 @@ func (p *profileWriter) repeat(ctx context.Context, past []Step) error {
 		}
 		leaves := s.Schema.Leaves()
 		if s.Schema.Class == lakeward.EventClass { // the rest sets nothing
-			leaves = slices.DeleteFunc(leaves, func(l lakeward.Leaf) bool { return l.Identity == nil })
+			leaves = slices.DeleteFunc(leaves, func(l lakeward.Leaf) bool { return l.Identity == nil && l.Path != lakeward.IdentityMapPath })
 		}
 		p.begin(s.Batch, s.Schema.Class, leaves, func() ([]lakeward.DataFile, error) { return s.Batch.Files, nil })
 		first := int64(0)
@@ -164,7 +164,10 @@ func (p *profileWriter) repeatEvents(ctx context.Context, past []Step) error {
 // addEvents takes the events of a chunk whose profiles are there.
 func (p *profileWriter) addEvents(ctx context.Context, c *vector.Chunk) error {
 	for i := range c.Len {
-		number, ok, err := p.whose(c, i)
+		if err := p.identify(c, i); err != nil {
+			return err
+		}
+		number, ok, err := p.whose()
 		if err != nil {
 			return err
 		}
@@ -178,10 +181,10 @@ func (p *profileWriter) addEvents(ctx context.Context, c *vector.Chunk) error {
 	return nil
 }
 
-// whose returns the profile that a stored record belongs to; ok is false if it was deleted.
-func (p *profileWriter) whose(c *vector.Chunk, i int) (number uint32, ok bool, err error) {
-	for k, id := range p.identities {
-		value := c.Columns[id.column].Str(i)
+// whose returns the profile that the stored record whose identities are p.ids belongs to; ok is false if it was deleted.
+func (p *profileWriter) whose() (number uint32, ok bool, err error) {
+	for k, id := range p.ids {
+		value := id.value
 		if len(value) == 0 || !p.joins(id, k == 0) {
 			continue
 		}

@@ -4,17 +4,16 @@ import (
 	"slices"
 
 	"github.com/lakeward/lakeward"
-	"github.com/lakeward/lakeward/internal/vector"
 )
 
-// resolve returns the number of the profile that record i of a chunk belongs to, and whether the record changes
+// resolve returns the number of the profile that the record whose identities are p.ids belongs to, and whether the record changes
 // anything. An unknown identity makes a profile. With a graph, profiles that share an identity with
 // the record become one: the smallest number survives (PRF-01).
-func (p *profileWriter) resolve(c *vector.Chunk, i int) (number uint32, brings bool, err error) {
+func (p *profileWriter) resolve() (number uint32, brings bool, err error) {
 	var room [8]uint32
 	found, unknown := room[:0], false
-	for k, id := range p.identities {
-		value := c.Columns[id.column].Str(i)
+	for k, id := range p.ids {
+		value := id.value
 		if len(value) == 0 || !p.joins(id, k == 0) {
 			continue
 		}
@@ -30,19 +29,19 @@ func (p *profileWriter) resolve(c *vector.Chunk, i int) (number uint32, brings b
 		}
 	}
 	if len(found) == 0 {
-		if number, err = p.newNumber(c, i); err == nil {
-			p.await(number, c, i)
+		if number, err = p.newNumber(); err == nil {
+			p.await(number)
 		}
 		return number, true, err
 	}
 	number = slices.Min(found)
 	if brings = unknown || len(found) > 1 || p.class == lakeward.RecordClass; !brings {
-		brings, err = p.lists(number, c, i)
+		brings, err = p.lists(number)
 	}
 	if err != nil || !brings {
 		return number, false, err
 	}
-	had, again, err := p.numberAgain(number, c, i)
+	had, again, err := p.numberAgain(number)
 	if err != nil {
 		return 0, false, err
 	}
@@ -54,12 +53,12 @@ func (p *profileWriter) resolve(c *vector.Chunk, i int) (number uint32, brings b
 			p.joined[n] = number
 		}
 	}
-	p.await(number, c, i)
+	p.await(number)
 	return number, true, nil
 }
 
 // joins reports whether an identity of a record tells whose the record is.
-func (p *profileWriter) joins(id idColumn, primary bool) bool {
+func (p *profileWriter) joins(id idValue, primary bool) bool {
 	return primary || p.policy.graph() && p.policy.Stitched[id.namespace]
 }
 
@@ -94,12 +93,12 @@ func (p *profileWriter) canonical(number uint32) uint32 {
 }
 
 // lists reports whether an event names identities without a graph that its profile does not have yet.
-func (p *profileWriter) lists(number uint32, c *vector.Chunk, i int) (bool, error) {
+func (p *profileWriter) lists(number uint32) (bool, error) {
 	if !p.policy.graph() {
 		return false, nil
 	}
-	for k, id := range p.identities {
-		value := c.Columns[id.column].Str(i)
+	for k, id := range p.ids {
+		value := id.value
 		if len(value) == 0 || p.joins(id, k == 0) {
 			continue
 		}
@@ -111,18 +110,18 @@ func (p *profileWriter) lists(number uint32, c *vector.Chunk, i int) (bool, erro
 }
 
 // await notes the identities of a record that is pending.
-func (p *profileWriter) await(number uint32, c *vector.Chunk, i int) {
-	for k, id := range p.identities {
-		if value := c.Columns[id.column].Str(i); len(value) > 0 && p.joins(id, k == 0) {
-			p.waiting[identityKey{id.namespace, string(value)}] = number
+func (p *profileWriter) await(number uint32) {
+	for k, id := range p.ids {
+		if len(id.value) > 0 && p.joins(id, k == 0) {
+			p.waiting[identityKey{id.namespace, string(id.value)}] = number
 		}
 	}
 }
 
 // newNumber gives a profile its number. One that is being rebuilt keeps the number it had; of the
 // parts of one that falls apart the first keeps it.
-func (p *profileWriter) newNumber(c *vector.Chunk, i int) (uint32, error) {
-	had, known, err := p.before.number(p.identities[0].namespace, c.Columns[p.identities[0].column].Str(i))
+func (p *profileWriter) newNumber() (uint32, error) {
+	had, known, err := p.before.number(p.ids[0].namespace, p.ids[0].value)
 	if err != nil {
 		return 0, err
 	}
@@ -140,10 +139,10 @@ func (p *profileWriter) newNumber(c *vector.Chunk, i int) (uint32, error) {
 
 // numberAgain returns the number that a record's profile had before a rebuild, if the profile got a new one because
 // its first records are those that are deleted later.
-func (p *profileWriter) numberAgain(number uint32, c *vector.Chunk, i int) (had uint32, again bool, err error) {
+func (p *profileWriter) numberAgain(number uint32) (had uint32, again bool, err error) {
 	if p.before == nil || number < p.before.snap.NextNumber {
 		return 0, false, nil
 	}
-	had, again, err = p.before.number(p.identities[0].namespace, c.Columns[p.identities[0].column].Str(i))
+	had, again, err = p.before.number(p.ids[0].namespace, p.ids[0].value)
 	return had, again && p.before.given.CheckedAdd(had), err
 }
