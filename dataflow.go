@@ -38,7 +38,10 @@ const maxAudiences = 1000
 const MaxUploaded = 10
 
 // Validate checks what can be checked without looking at other things. now is for schedules (SCH-17).
-func (d *Dataflow) Validate(now time.Time) error {
+func (d *Dataflow) Validate(now time.Time) error { return d.ValidateEdit(Dataflow{}, now) }
+
+// ValidateEdit checks a dataflow that replaces an old one: a start that stays may lie in the past (SCH-21).
+func (d *Dataflow) ValidateEdit(old Dataflow, now time.Time) error {
 	var errs fieldErrors
 	checkName(&errs, d.Name)
 	checkText(&errs, "/description", d.Description)
@@ -58,7 +61,11 @@ func (d *Dataflow) Validate(now time.Time) error {
 		if it.FileName == "" {
 			it.FileName = DefaultFileName
 		}
-		it.Schedule.check(&errs, at+"/schedule", now)
+		var before *Schedule
+		if was, ok := old.Item(it.AudienceID); ok {
+			before = &was.Schedule
+		}
+		it.Schedule.check(&errs, at+"/schedule", now, before)
 	}
 	return errs.err("the dataflow")
 }

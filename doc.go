@@ -18,6 +18,7 @@
 //	evaluation.go    its audience is evaluated internal/engine/evaluate.go
 //	run.go           the run table is the queue internal/store/run.go
 //	audience.go      members as a bitmap       internal/warehouse/membership.go
+//	(internal/)      what changed, if asked    internal/engine/window.go
 //	mapping.go       columns and exclusions    internal/engine/select.go, project.go
 //	(internal/)      scan, encode, compress    internal/warehouse, encode, compress
 //	manifest.go      stage, commit, publish    internal/deliver

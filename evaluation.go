@@ -158,7 +158,7 @@ func (s EvaluationSchedule) Warnings(d Dataflow, it DataflowItem, a Audience) []
 	warn := func(format string, args ...any) {
 		w = append(w, fmt.Sprintf("audience %s: ", Quote(a.Name))+fmt.Sprintf(format, args...))
 	}
-	first, _, err := it.Schedule.bounds()
+	first, _, err := it.Schedule.Bounds()
 	if a.ExpiresAt != nil && err == nil && !first.Before(*a.ExpiresAt) {
 		warn("it expires at %s, before the first export, which will hold nobody; upload or refresh it in time", a.ExpiresAt.UTC().Format(time.RFC3339))
 	}

@@ -301,6 +301,9 @@ func (e *Engine) finish(ctx context.Context, d *deliver.Lake, r *lakeward.Run, r
 	err = e.store.BookRun(ctx, r, now(), func(r *lakeward.Run) {
 		at := now()
 		r.State, r.Phase, r.EndedAt, r.Counts, r.Cause, r.Owed = lakeward.Succeeded, lakeward.PhaseBooked, &at, rec.Counts, nil, false
+		if r.Plan == nil { // our database is of before the pin: the record knows the window
+			r.Rev, r.FromGeneration, r.ToGeneration = rec.Rev, rec.FromGeneration, rec.ToGeneration
+		}
 		if rec.Manifest != nil {
 			r.Manifest = *rec.Manifest
 		}

@@ -12,13 +12,13 @@ type projector struct {
 	s         *selection
 	qualified *warehouse.Qualified // nil if lastQualificationTime is not mapped
 	out       vector.Chunk
-	realized  *vector.Dictionary
+	states    *vector.Dictionary // realized, exited
 	times     vector.Vector
 }
 
 func (e *Engine) newProjector(s *selection) (*projector, error) {
-	status := []byte(lakeward.Realized)
-	p := &projector{s: s, realized: &vector.Dictionary{Bytes: status, Offsets: []uint32{0, uint32(len(status))}}}
+	status := []byte(lakeward.Realized + lakeward.Exited)
+	p := &projector{s: s, states: &vector.Dictionary{Bytes: status, Offsets: []uint32{0, uint32(len(lakeward.Realized)), uint32(len(status))}}}
 	p.out.Columns = make([]vector.Vector, len(s.columns))
 	for _, c := range s.columns {
 		if c.Kind == lakeward.QualifiedSource {
@@ -39,7 +39,7 @@ func (p *projector) close() {
 // each calls emit with the rows of a chunk of profiles.
 func (p *projector) each(in *warehouse.Profiles, emit func(*vector.Chunk) error) error {
 	if p.qualified != nil {
-		times, err := p.qualified.Times(in.Numbers)
+		times, err := p.s.times(p.qualified, in.Numbers)
 		if err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (p *projector) straight(in *warehouse.Profiles) *vector.Chunk {
 		case lakeward.IdentitySource:
 			p.out.Columns[i] = in.Values
 		case lakeward.StatusSource:
-			p.out.Columns[i] = p.status(in.Len)
+			p.out.Columns[i] = p.status(in.Numbers)
 		case lakeward.QualifiedSource:
 			p.out.Columns[i] = p.times
 		}
@@ -78,8 +78,20 @@ func (p *projector) straight(in *warehouse.Profiles) *vector.Chunk {
 	return &p.out
 }
 
-func (p *projector) status(rows int) vector.Vector {
-	return vector.Vector{Kind: vector.String, Len: rows, Dict: p.realized, Codes: make([]int32, rows)}
+func (p *projector) status(numbers []uint32) vector.Vector {
+	v := vector.Vector{Kind: vector.String, Len: len(numbers), Dict: p.states, Codes: make([]int32, len(numbers))}
+	for i, n := range numbers {
+		v.Codes[i] = p.state(n)
+	}
+	return v
+}
+
+// state is the code of a profile's status.
+func (p *projector) state(number uint32) int32 {
+	if p.s.left(number) {
+		return 1
+	}
+	return 0
 }
 
 // expand repeats the attributes of a profile for each of its identity values.
@@ -109,7 +121,7 @@ func (p *projector) reset() {
 		p.out.Columns[i] = vector.Vector{} // straight may have put a column of the scan here
 		p.out.Columns[i].ResetTo(vector.Shape{Kind: vector.KindOf(c.Type), Scale: c.Scale})
 		if c.Kind == lakeward.StatusSource {
-			p.out.Columns[i].Dict = p.realized
+			p.out.Columns[i].Dict = p.states
 		}
 	}
 }
@@ -123,7 +135,7 @@ func (p *projector) appendRow(in *warehouse.Profiles, i, value int) {
 		case lakeward.IdentitySource:
 			out.AppendFrom(&in.Values, value)
 		case lakeward.StatusSource:
-			out.AppendCode(0)
+			out.AppendCode(p.state(in.Numbers[i]))
 		case lakeward.QualifiedSource:
 			out.AppendInt(p.times.Ints[i])
 		}

@@ -20,6 +20,7 @@ type selection struct {
 	namespace  string          // mapped, "" for none
 	counts     lakeward.Counts
 	numbers    *roaring.Bitmap // profiles to write
+	exited     *roaring.Bitmap // of these, who left; nil unless the run is incremental
 	// levels[k] are the profiles with more than k+1 values of the namespace.
 	levels []*roaring.Bitmap
 	rows   int64
@@ -32,8 +33,8 @@ type part struct {
 	rows    int64
 }
 
-// selectMembers decides who is written: members, then those with all mandatory values, then the
-// winners of the deduplication; each step counts whom it leaves out.
+// selectMembers decides who is written: members, or those of the run's window, then those with all mandatory
+// values, then the winners of the deduplication; each step counts whom it leaves out.
 func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection, error) {
 	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, r.ToGeneration)
 	if err != nil {
@@ -48,6 +49,11 @@ func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection
 		return nil, notEvaluated(r.Plan.Audience)
 	}
 	s := &selection{snap: snap, membership: m, columns: columns, numbers: m.Members.Clone()}
+	if r.FromGeneration != nil {
+		if err := e.narrow(ctx, r, s); err != nil {
+			return nil, err
+		}
+	}
 	s.counts.Received = int64(s.numbers.GetCardinality())
 	for _, c := range columns {
 		switch c.Kind {
@@ -67,7 +73,9 @@ func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection
 		return nil, err
 	}
 	s.counts.Activated = int64(s.numbers.GetCardinality())
-	s.cut(r.Plan.Destination.PartRows())
+	if s.exited == nil || !s.numbers.IsEmpty() { // nothing changed: no file (D12)
+		s.cut(r.Plan.Destination.PartRows())
+	}
 	return s, nil
 }
 

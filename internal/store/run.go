@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/lakeward/lakeward"
@@ -246,11 +245,15 @@ func advance(ctx context.Context, q querier, r *lakeward.Run, now time.Time, cha
 	return nil
 }
 
-// PinRun fixes what the run exports, in one transaction: configuration, generation, names (S3).
+// PinRun fixes what the run exports, in one transaction: configuration, window, names (S3).
 func (s *Store) PinRun(ctx context.Context, r *lakeward.Run, now time.Time, plan lakeward.Plan, generation int64) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		err := advance(ctx, tx, r, now, func(r *lakeward.Run) {
-			r.Phase, r.Plan, r.Rev, r.ToGeneration, r.GeneratedAt = lakeward.PhasePinned, &plan, plan.Dataflow.Rev, generation, &now
+		from, err := windowStart(ctx, tx, *r, plan, generation)
+		if err != nil {
+			return err
+		}
+		err = advance(ctx, tx, r, now, func(r *lakeward.Run) {
+			r.Phase, r.Plan, r.Rev, r.FromGeneration, r.ToGeneration, r.GeneratedAt = lakeward.PhasePinned, &plan, plan.Dataflow.Rev, from, generation, &now
 		})
 		if err != nil {
 			return err
@@ -266,12 +269,8 @@ func (s *Store) BookRun(ctx context.Context, r *lakeward.Run, now time.Time, cha
 		if err := advance(ctx, tx, r, now, change); err != nil {
 			return err
 		}
-		if strings.HasPrefix(r.Slot, "at:") {
-			_, err := tx.ExecContext(ctx, `UPDATE flow_item SET baseline_generation = $1, baseline_run = $2 WHERE flow = $3 AND item = $4 AND (baseline_generation IS NULL OR baseline_generation <= $1)`,
-				r.ToGeneration, r.ID, r.DataflowID, r.Item)
-			if err != nil {
-				return err
-			}
+		if err := moveBaseline(ctx, tx, *r); err != nil {
+			return err
 		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM pin WHERE run = $1`, r.ID)
 		return err
