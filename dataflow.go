@@ -70,6 +70,18 @@ func (d *Dataflow) ValidateEdit(old Dataflow, now time.Time) error {
 	return errs.err("the dataflow")
 }
 
+// CheckFrequencies refuses the frequencies that only a setting offers (D02).
+func (d Dataflow) CheckFrequencies() error {
+	var errs fieldErrors
+	for i, it := range d.Items {
+		if it.Schedule.Frequency.Extended() {
+			errs.add(fmt.Sprintf("/audiences/%d/schedule/frequency", i), "SCHED-1001", "the frequency %s is not offered", it.Schedule.Frequency)
+			errs.hint("use ONCE or DAILY, or set schedules.extendedFrequencies in lakeward.yaml")
+		}
+	}
+	return errs.err("the dataflow")
+}
+
 // CheckNames checks the file names of all audiences against the destination (NAM-03, NAM-12).
 func (d Dataflow) CheckNames(dest Destination) error {
 	var errs fieldErrors
@@ -89,6 +101,9 @@ func (d Dataflow) Warnings() []string {
 		w = append(w, fmt.Sprintf("%d mapped columns; at most %d are recommended", len(d.Mapping), softMappings))
 	}
 	for _, it := range d.Items {
+		if start, _, err := it.Schedule.Bounds(); err == nil && !start.Before(d.CreatedAt) && start.Sub(d.CreatedAt) < startSoon {
+			w = append(w, "the first export is due at "+start.Format(time.RFC3339)+", within minutes")
+		}
 		if !strings.Contains(it.FileName, "%DATETIME") && !strings.Contains(it.FileName, "%TIMESTAMP%") {
 			w = append(w, "a file name without date and time is static: every export replaces the file before it")
 		}

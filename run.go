@@ -215,6 +215,25 @@ type Run struct {
 	Plan           *Plan      `json:"-"`
 }
 
+// NewRun is a queued run of one item of a dataflow for one slot.
+func NewRun(d Dataflow, item, slot string, scheduled, created time.Time) Run {
+	return Run{ID: NewRunID(d.ID, item, slot), Sandbox: d.Sandbox, DataflowID: d.ID, Item: item, Slot: slot, State: Queued, Phase: PhaseNew, Attempt: 1, Rev: d.Rev,
+		ScheduledAt: scheduled, CreatedAt: created}
+}
+
+// Skip closes a run that will not be worked on, with the reason.
+func (r *Run) Skip(at time.Time, code, message string) {
+	r.State, r.EndedAt, r.Cause = Skipped, &at, &Cause{Code: code, Message: message}
+}
+
+// Why runs are skipped (DLV-32).
+const (
+	SkipMissed    = "missed"
+	SkipPaused    = "paused"
+	SkipCollapsed = "collapsed"
+	SkipRemoved   = "removed" // the audience was taken out of the dataflow
+)
+
 // Plan is the configuration that a run pinned: later edits apply to later runs (S0, P).
 type Plan struct {
 	Dataflow    Dataflow    `json:"dataflow"`

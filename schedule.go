@@ -1,6 +1,7 @@
 package lakeward
 
 import (
+	"iter"
 	"time"
 )
 
@@ -88,31 +89,36 @@ func (s Schedule) AfterEvaluation() bool { return s.Trigger == AfterEvaluation }
 // Bounds returns the first slot and the end of the interval (the zero time for no end). An export after an evaluation may
 // begin from the first on and before the second.
 func (s Schedule) Bounds() (start, end time.Time, err error) {
-	first, zone, err := s.first()
+	c, err := s.clock()
 	if err != nil {
 		return start, end, err
 	}
-	if s.EndDate != "" {
-		last, err := time.Parse(dateLayout, s.EndDate)
-		if err != nil {
-			return start, end, err
-		}
-		end = instant(last, zone)
-	}
-	return instant(first, zone), end, nil
+	return instant(c.first, c.zone), c.end, nil
 }
 
-// first is what the clock shows at the first slot, and the zone of the clock.
-func (s Schedule) first() (label time.Time, zone *time.Location, err error) {
+// clock is a schedule that is ready to be asked for slots.
+type clock struct {
+	Schedule
+	first time.Time // what the clock shows at the first slot
+	zone  *time.Location
+	end   time.Time // no slot is then or later; the zero time for no end
+}
+
+func (s Schedule) clock() (c clock, err error) {
+	c.Schedule = s
 	at := s.StartTime
 	if s.AfterEvaluation() {
 		at = "00:00"
 	}
-	if label, err = time.Parse(dateLayout+" "+timeLayout, s.StartDate+" "+at); err != nil {
-		return label, nil, err
+	if c.first, err = time.Parse(dateLayout+" "+timeLayout, s.StartDate+" "+at); err != nil {
+		return c, err
 	}
-	zone, err = time.LoadLocation(s.Zone)
-	return label, zone, err
+	if c.zone, err = time.LoadLocation(s.Zone); err != nil || s.EndDate == "" {
+		return c, err
+	}
+	last, err := time.Parse(dateLayout, s.EndDate)
+	c.end = instant(last, c.zone)
+	return c, err
 }
 
 // instant is when a clock first shows a time or a later one. Where the clock is put forward over the time, that is the
@@ -136,48 +142,67 @@ func instant(label time.Time, zone *time.Location) time.Time {
 }
 
 // label is what the clock shows at the n-th slot, counted from the first.
-func (s Schedule) label(first time.Time, n int) time.Time {
-	if s.Frequency != Monthly {
-		return first.Add(time.Duration(n) * s.Frequency.every())
+func (c clock) label(n int) time.Time {
+	if c.Frequency != Monthly {
+		return c.first.Add(time.Duration(n) * c.Frequency.every())
 	}
-	day := min(first.Day(), time.Date(first.Year(), first.Month()+time.Month(n)+1, 0, 0, 0, 0, 0, time.UTC).Day())
-	return time.Date(first.Year(), first.Month()+time.Month(n), day, first.Hour(), first.Minute(), 0, 0, time.UTC)
+	f := c.first
+	day := min(f.Day(), time.Date(f.Year(), f.Month()+time.Month(n)+1, 0, 0, 0, 0, 0, time.UTC).Day())
+	return time.Date(f.Year(), f.Month()+time.Month(n), day, f.Hour(), f.Minute(), 0, 0, time.UTC)
 }
 
-// before is the number of a slot that lies before t or is the first.
-func (s Schedule) before(first, t time.Time) int {
-	const unsure = 2 * 26 * time.Hour // what the clock may be off at both ends
-	if s.Frequency == Monthly {
-		d := t.Add(-unsure)
-		return max(0, (d.Year()-first.Year())*12+int(d.Month())-int(first.Month())-1)
+// after is the number of the first slot whose label lies after what the clock shows.
+func (c clock) after(shown time.Time) int {
+	if shown.Before(c.first) {
+		return 0
 	}
-	return max(0, int((t.Sub(first)-unsure)/s.Frequency.every())-1)
+	if c.Frequency != Monthly {
+		return int(shown.Sub(c.first)/c.Frequency.every()) + 1
+	}
+	n := (shown.Year()-c.first.Year())*12 + int(shown.Month()-c.first.Month())
+	if !c.label(n).After(shown) {
+		n++
+	}
+	return n
 }
 
-// Next returns the first slot after t; ok is false when there is none.
-// It counts from the start, not from the last run, so that slow runs do not make the schedule drift. The distance is that of
-// the clock: a day of a zone may have 23 or 25 hours.
-func (s Schedule) Next(t time.Time) (slot time.Time, ok bool) {
-	first, zone, err := s.first()
-	if err != nil || s.AfterEvaluation() {
-		return time.Time{}, false
-	}
-	_, end, err := s.Bounds()
-	if err != nil {
-		return time.Time{}, false
-	}
-	switch {
-	case s.Frequency.every() > 0 || s.Frequency == Monthly:
-		for n := s.before(first, t); !slot.After(t); n++ {
-			slot = instant(s.label(first, n), zone)
+func (c clock) next(t time.Time) (slot time.Time, ok bool) {
+	if c.Frequency.every() > 0 || c.Frequency == Monthly {
+		shown := t.In(c.zone)
+		shown = time.Date(shown.Year(), shown.Month(), shown.Day(), shown.Hour(), shown.Minute(), shown.Second(), shown.Nanosecond(), time.UTC)
+		// A clock that was put back shows times again whose slots have been.
+		for n := c.after(shown); !slot.After(t); n++ {
+			slot = instant(c.label(n), c.zone)
 		}
-	default:
-		slot = instant(first, zone)
+	} else {
+		slot = instant(c.first, c.zone)
 	}
-	if !slot.After(t) || !end.IsZero() && !slot.Before(end) {
+	if !slot.After(t) || !c.end.IsZero() && !slot.Before(c.end) {
 		return time.Time{}, false
 	}
 	return slot, true
+}
+
+// Next returns the first slot after t; ok is false when there is none.
+func (s Schedule) Next(t time.Time) (slot time.Time, ok bool) {
+	for slot := range s.Slots(t) {
+		return slot, true
+	}
+	return time.Time{}, false
+}
+
+// Slots yields the slots after t, one after the other.
+// They are counted from the start, not from the last run, so that slow runs do not make the schedule drift. The distance is
+// that of the clock: a day of a zone may have 23 or 25 hours.
+func (s Schedule) Slots(t time.Time) iter.Seq[time.Time] {
+	return func(yield func(time.Time) bool) {
+		c, err := s.clock()
+		if err != nil || s.AfterEvaluation() {
+			return
+		}
+		for slot, ok := c.next(t); ok && yield(slot); slot, ok = c.next(slot) {
+		}
+	}
 }
 
 // Ended reports whether the schedule has an end and it has come (NOW-03).

@@ -124,7 +124,7 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 	}
 	item, ok := flow.Item(audience.ID)
 	if !ok {
-		return fmt.Errorf("audience %s is not part of dataflow %s any more", audience.ID, flow.ID)
+		return &lakeward.Error{Kind: lakeward.Conflict, Code: lakeward.FailSource, Msg: "the audience " + lakeward.Quote(audience.Name) + " is not part of the dataflow any more"}
 	}
 	if err := e.evaluated(ctx, r); err != nil {
 		return err

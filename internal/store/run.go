@@ -63,8 +63,8 @@ func insertRun(ctx context.Context, q querier, r lakeward.Run) (bool, error) {
 		return false, err
 	}
 	ok, err := changed(ctx, q, `INSERT INTO run (id, sandbox, flow, item, slot, state, phase, attempt, rev, to_generation, scheduled_at, created_at, ended_at, cause, counts, warnings, manifest, owed, task)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, $13, $14, '{}', '', 0, $15) ON CONFLICT DO NOTHING`,
-		r.ID, r.Sandbox, r.DataflowID, r.Item, r.Slot, r.State, r.Phase, r.Attempt, r.Rev, millis(r.ScheduledAt), millis(r.CreatedAt), millisOrNull(r.EndedAt), cause, string(counts), sql.NullString{String: string(r.Task), Valid: r.Task != ""})
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $16, $10, $11, $12, $13, $14, '{}', '', 0, $15) ON CONFLICT DO NOTHING`,
+		r.ID, r.Sandbox, r.DataflowID, r.Item, r.Slot, r.State, r.Phase, r.Attempt, r.Rev, millis(r.ScheduledAt), millis(r.CreatedAt), millisOrNull(r.EndedAt), cause, string(counts), sql.NullString{String: string(r.Task), Valid: r.Task != ""}, r.ToGeneration)
 	if err != nil {
 		return false, fmt.Errorf("queue run %s: %w", r.ID, err)
 	}
@@ -107,8 +107,7 @@ func (s *Store) CollapseQueued(ctx context.Context, covers lakeward.Run, now tim
 			return err
 		}
 		err = s.CloseRun(ctx, &r, now, func(r *lakeward.Run) {
-			r.State, r.EndedAt = lakeward.Skipped, &now
-			r.Cause = &lakeward.Cause{Code: "collapsed", Message: "a later slot queued up; run " + string(covers.ID) + " covers this one"}
+			r.Skip(now, lakeward.SkipCollapsed, coveredBy(covers))
 		})
 		if lakeward.KindOf(err) == lakeward.Conflict {
 			err = nil // it has just been claimed
@@ -118,6 +117,10 @@ func (s *Store) CollapseQueued(ctx context.Context, covers lakeward.Run, now tim
 		return err
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error { return cancelIdle(ctx, tx, covers.Sandbox, "", now, lakeward.ByExport) })
+}
+
+func coveredBy(r lakeward.Run) string {
+	return "a later slot queued up; run " + string(r.ID) + " covers this one"
 }
 
 // evaluating is the condition that a run r waits for a task.
@@ -349,7 +352,11 @@ func (s *Store) Runs(ctx context.Context, sandbox string, flow lakeward.Dataflow
 }
 
 func (s *Store) query(ctx context.Context, where string, args ...any) ([]lakeward.Run, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT `+runColumns+` FROM run `+where, args...)
+	return queryRuns(ctx, s.read, where, args...)
+}
+
+func queryRuns(ctx context.Context, q querier, where string, args ...any) ([]lakeward.Run, error) {
+	rows, err := q.QueryContext(ctx, `SELECT `+runColumns+` FROM run `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read runs: %w", err)
 	}
