@@ -118,7 +118,9 @@ func TestEditedDataflow(t *testing.T) {
 		kinds := []string{window(), window()}
 		w.edit(flow, func(d *lakeward.Dataflow) { d.Mapping = append(d.Mapping, named("name", "name")) })
 		kinds = append(kinds, window()) // EDT-04
-		w.edit(flow, func(d *lakeward.Dataflow) { d.Items[0].Schedule.Mode, d.Items[0].Schedule.Frequency = lakeward.FullExport, lakeward.Daily })
+		w.edit(flow, func(d *lakeward.Dataflow) {
+			d.Items[0].Schedule.Mode, d.Items[0].Schedule.Frequency = lakeward.FullExport, lakeward.Daily
+		})
 		w.edit(flow, func(d *lakeward.Dataflow) {
 			d.Items[0].Schedule.Mode, d.Items[0].Schedule.Frequency = lakeward.IncrementalExport, lakeward.Every6Hours
 		})
