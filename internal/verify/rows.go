@@ -4,6 +4,10 @@ import (
 	"compress/gzip"
 	"io"
 
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+
 	"github.com/lakeward/lakeward"
 )
 
@@ -27,8 +31,19 @@ func (v *verification) rows(stored io.Reader) (int64, error) {
 func countable(d lakeward.Destination) bool { return d.FileType != lakeward.CSV || d.CSV.Quote != "" }
 
 func unpack(stored io.Reader, c lakeward.Compression) (io.Reader, error) {
-	if c == lakeward.Gzip {
+	switch c {
+	case lakeward.Gzip:
 		return gzip.NewReader(stored)
+	case lakeward.Zstd:
+		z, err := zstd.NewReader(stored, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
+		if err != nil {
+			return nil, err
+		}
+		return z.IOReadCloser(), nil
+	case lakeward.Snappy:
+		return s2.NewReader(stored), nil
+	case lakeward.LZ4:
+		return lz4.NewReader(stored), nil
 	}
 	return stored, nil
 }
