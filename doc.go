@@ -30,7 +30,8 @@
 //
 //	what a user may enter     the Validate method of the noun's file here
 //	how a file name is made   filename.go
-//	how CSV looks             internal/encode/csv.go
+//	how a file looks          internal/encode: csv.go, json.go, parquet.go
+//	names and file types      format.go
 //	a compression format      one file and one line in internal/compress
 //	what Azure errors say     internal/lake/classify.go
 //	the local lake            internal/lake/emulator

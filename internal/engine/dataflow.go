@@ -49,14 +49,14 @@ func (e *Engine) checkDataflow(ctx context.Context, d *lakeward.Dataflow, old la
 	if uploaded > lakeward.MaxUploaded {
 		return &lakeward.Error{Kind: lakeward.Invalid, Code: "FLOW-1003", Msg: fmt.Sprintf("a dataflow has at most %d uploaded audiences, not %d; make another dataflow for the rest", lakeward.MaxUploaded, uploaded)}
 	}
-	if _, err := e.columns(ctx, d.Sandbox, d.Mapping); err != nil {
+	if _, err := e.columns(ctx, d.Sandbox, d.Mapping, dest); err != nil {
 		return err
 	}
 	return d.CheckNames(dest)
 }
 
-// columns resolves a mapping against the union schema and the namespaces as they are now.
-func (e *Engine) columns(ctx context.Context, sandbox string, mapping []lakeward.Mapping) ([]lakeward.Column, error) {
+// columns resolves a mapping to a destination against the union schema and the namespaces as they are now.
+func (e *Engine) columns(ctx context.Context, sandbox string, mapping []lakeward.Mapping, dest lakeward.Destination) ([]lakeward.Column, error) {
 	union, err := e.store.Union(ctx, sandbox)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (e *Engine) columns(ctx context.Context, sandbox string, mapping []lakeward
 	if err != nil {
 		return nil, err
 	}
-	return lakeward.ResolveMapping(mapping, union, namespaces)
+	return lakeward.ResolveMapping(mapping, union, namespaces, dest)
 }
 
 // CreateDataflow checks and stores a dataflow. destination is a name or an id; the audience ids of the

@@ -12,6 +12,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/encode"
 	"github.com/lakeward/lakeward/internal/vector"
 	"github.com/lakeward/lakeward/internal/warehouse"
 )
@@ -109,7 +110,7 @@ func (e *Engine) candidates(ctx context.Context, s *selection, keys *keySet) ([]
 		if c.Kind == lakeward.AttributeSource && c.Key {
 			keyed = append(keyed, s.field(c.Source))
 		} else if c.Kind == lakeward.AttributeSource {
-			others = append(others, s.field(c.Source))
+			others = append(others, s.fieldsOf(c)...)
 		}
 	}
 	var list []candidate
@@ -151,6 +152,8 @@ func sortable(b []byte, v *vector.Vector, i int) []byte {
 	switch v.Kind {
 	case vector.String: // ended by 0, which no stored string holds
 		return append(append(b, v.Str(i)...), 0)
+	case vector.List, vector.Map: // told apart, in some order
+		return append(encode.AppendJSON(b, v, i), 0)
 	case vector.Bool:
 		if v.Bools.Get(i) {
 			return append(b, 1)

@@ -14,12 +14,14 @@ type projector struct {
 	out       vector.Chunk
 	states    *vector.Dictionary // realized, exited
 	times     vector.Vector
+	// attributes are the values of the attribute columns in the chunk at hand.
+	attributes []vector.Vector
 }
 
 func (e *Engine) newProjector(s *selection) (*projector, error) {
 	status := []byte(lakeward.Realized + lakeward.Exited)
 	p := &projector{s: s, states: &vector.Dictionary{Bytes: status, Offsets: []uint32{0, uint32(len(lakeward.Realized)), uint32(len(status))}}}
-	p.out.Columns = make([]vector.Vector, len(s.columns))
+	p.out.Columns, p.attributes = make([]vector.Vector, len(s.columns)), make([]vector.Vector, len(s.columns))
 	for _, c := range s.columns {
 		if c.Kind == lakeward.QualifiedSource {
 			var err error
@@ -45,6 +47,11 @@ func (p *projector) each(in *warehouse.Profiles, emit func(*vector.Chunk) error)
 		}
 		p.times = vector.Vector{Kind: vector.Time, Len: in.Len, Ints: times}
 	}
+	for i, c := range p.s.columns {
+		if c.Kind == lakeward.AttributeSource {
+			p.attributes[i] = p.attribute(in, c.Source, c.Field())
+		}
+	}
 	if p.s.namespace == "" || in.Values.Len == in.Len && oneEach(in) {
 		return emit(p.straight(in))
 	}
@@ -66,7 +73,7 @@ func (p *projector) straight(in *warehouse.Profiles) *vector.Chunk {
 	for i, c := range p.s.columns {
 		switch c.Kind {
 		case lakeward.AttributeSource:
-			p.out.Columns[i] = in.Columns[p.s.field(c.Source)]
+			p.out.Columns[i] = p.attributes[i]
 		case lakeward.IdentitySource:
 			p.out.Columns[i] = in.Values
 		case lakeward.StatusSource:
@@ -119,7 +126,7 @@ func (p *projector) reset() {
 	p.out.Len = 0
 	for i, c := range p.s.columns {
 		p.out.Columns[i] = vector.Vector{} // straight may have put a column of the scan here
-		p.out.Columns[i].ResetTo(vector.Shape{Kind: vector.KindOf(c.Type), Scale: c.Scale})
+		p.out.Columns[i].ResetTo(vector.ShapeOfField(c.Field()))
 		if c.Kind == lakeward.StatusSource {
 			p.out.Columns[i].Dict = p.states
 		}
@@ -131,7 +138,7 @@ func (p *projector) appendRow(in *warehouse.Profiles, i, value int) {
 		out := &p.out.Columns[k]
 		switch c.Kind {
 		case lakeward.AttributeSource:
-			out.AppendFrom(&in.Columns[p.s.field(c.Source)], i)
+			out.AppendFrom(&p.attributes[k], i)
 		case lakeward.IdentitySource:
 			out.AppendFrom(&in.Values, value)
 		case lakeward.StatusSource:
