@@ -82,16 +82,25 @@ func (d Dataflow) CheckFrequencies() error {
 	return errs.err("the dataflow")
 }
 
-// CheckNames checks the file names of all audiences against the destination (NAM-03, NAM-12).
-func (d Dataflow) CheckNames(dest Destination) error {
+// CheckNames checks the file names of all audiences against the destination (NAM-03, NAM-12, DLV-17).
+func (d Dataflow) CheckNames(dest Destination, organization string) error {
 	var errs fieldErrors
 	for i, it := range d.Items {
-		v := NameValues{AudienceID: string(it.AudienceID), DataflowID: string(d.ID), DataflowName: d.Name, Sandbox: d.Sandbox}
+		at, v := fmt.Sprintf("/audiences/%d/filenameTemplate", i), d.Names(Audience{ID: it.AudienceID}, organization, time.Time{})
 		if err := ValidateFileName(it.FileName, dest.Extension(), v); err != nil {
-			errs.adopt(fmt.Sprintf("/audiences/%d/filenameTemplate", i), err)
+			errs.adopt(at, err)
+			continue
+		}
+		if _, _, err := dest.Place(it.FileName, v); err != nil && CodeOf(err) != "PATH-1001" { // a level that is the audience's name
+			errs.adopt(at, err)
 		}
 	}
 	return errs.err("the dataflow")
+}
+
+// Names are what the macros of an item's names expand to at a time.
+func (d Dataflow) Names(a Audience, organization string, at time.Time) NameValues {
+	return NameValues{AudienceID: string(a.ID), AudienceName: a.Name, DataflowID: string(d.ID), DataflowName: d.Name, Organization: organization, Sandbox: d.Sandbox, GeneratedAt: at}
 }
 
 // Warnings lists what is allowed but will surprise somebody.

@@ -81,7 +81,8 @@ type fileConfig struct {
 		AllowPrivate []string `yaml:"allowPrivate"`
 		CA           string   `yaml:"ca"`
 	} `yaml:"network"`
-	Schedules struct {
+	Organization string `yaml:"organization"` // in file names
+	Schedules    struct {
 		ExtendedFrequencies bool `yaml:"extendedFrequencies"` // weekly and monthly (D02)
 	} `yaml:"schedules"`
 }

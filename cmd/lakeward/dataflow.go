@@ -16,7 +16,7 @@ import (
 
 func dataflowCommand(a *app) *cobra.Command {
 	return group("dataflow", "Dataflows: which audiences go where, with which columns and when", dataflowCreate(a), dataflowEdit(a), dataflowList(a), dataflowShow(a),
-		dataflowNext(a), dataflowRun(a))
+		dataflowNext(a), dataflowPreview(a), dataflowPreviewName(a), dataflowRun(a))
 }
 
 // dataflowFlags are the scalar flags of dataflow create.

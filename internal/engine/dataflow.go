@@ -5,6 +5,7 @@ import (
 
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lakeward/lakeward"
@@ -52,7 +53,10 @@ func (e *Engine) checkDataflow(ctx context.Context, d *lakeward.Dataflow, old la
 	if _, err := e.columns(ctx, d.Sandbox, d.Mapping, dest); err != nil {
 		return err
 	}
-	return d.CheckNames(dest)
+	if err := d.CheckNames(dest, e.cfg.Organization); err != nil {
+		return err
+	}
+	return e.checkClashes(ctx, *d, dest)
 }
 
 // columns resolves a mapping to a destination against the union schema and the namespaces as they are now.
@@ -185,11 +189,18 @@ func (e *Engine) Warnings(ctx context.Context, d lakeward.Dataflow) ([]string, e
 		}
 		out = append(out, s.Warnings(d, it, a)...)
 	}
-	return out, nil
+	clashes, err := e.clashes(ctx, d)
+	for _, c := range clashes {
+		out = append(out, c.text()+" if both are exported in one second; the later run then fails")
+	}
+	return out, err
 }
 
+// maxByHand is how many audiences one export by hand may have (NOW-05).
+const maxByHand = 80
+
 // RunDataflow queues a full export of audiences of a dataflow by hand, now; none means all of them. It
-// refuses while a run of the same audience is open (NOW-06).
+// refuses while a run of the same audience is open (NOW-06), and audiences whose schedule has ended (NOW-03).
 func (e *Engine) RunDataflow(ctx context.Context, sandbox, ref string, audiences []string) ([]lakeward.Run, error) {
 	d, err := e.store.Dataflow(ctx, sandbox, ref)
 	if err != nil {
@@ -200,6 +211,9 @@ func (e *Engine) RunDataflow(ctx context.Context, sandbox, ref string, audiences
 		return nil, err
 	}
 	at := now()
+	if err := e.refuseNow(d, items, at); err != nil {
+		return nil, err
+	}
 	var runs []lakeward.Run
 	for _, it := range items { // all or none
 		if err := e.refuseOpen(ctx, d, it); err != nil {
@@ -235,6 +249,26 @@ func (e *Engine) pick(ctx context.Context, d lakeward.Dataflow, audiences []stri
 		out = append(out, it)
 	}
 	return out, nil
+}
+
+// refuseNow refuses what cannot be exported by hand at a time.
+func (e *Engine) refuseNow(d lakeward.Dataflow, items []lakeward.DataflowItem, at time.Time) error {
+	if !d.Enabled {
+		return &lakeward.Error{Kind: lakeward.Conflict, Code: "FLOW-1005", Msg: "the dataflow " + lakeward.Quote(d.Name) + " is switched off; switch it on with: lakeward dataflow edit --enable"}
+	}
+	if len(items) > maxByHand {
+		return &lakeward.Error{Kind: lakeward.Invalid, Code: "NOW-1003", Msg: fmt.Sprintf("at most %d audiences are exported by hand at once, not %d; name some of them", maxByHand, len(items))}
+	}
+	var ended []string
+	for _, it := range items {
+		if it.Schedule.Ended(at) {
+			ended = append(ended, string(it.AudienceID))
+		}
+	}
+	if len(ended) > 0 {
+		return &lakeward.Error{Kind: lakeward.Invalid, Code: "NOW-1001", Msg: "outside the range of their schedule: the exports of the audiences " + strings.Join(ended, ", ") + " have ended; give them a later end first"}
+	}
+	return nil
 }
 
 func (e *Engine) refuseOpen(ctx context.Context, d lakeward.Dataflow, it lakeward.DataflowItem) error {

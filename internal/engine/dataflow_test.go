@@ -224,3 +224,47 @@ func TestEditIsChecked(t *testing.T) {
 		}
 	})
 }
+
+// CASE-21, E-10, NAM-08: names that are provably those of other files are refused at save; those that meet in one second
+// only are told.
+func TestNamesThatMeet(t *testing.T) {
+	inBubble(t, at(12), func(t *testing.T, w *world) {
+		w.people("1,a@x.org,,Ann,30")
+		a, b := w.audience("adults", "age >= 18"), w.audience("all", "age >= 0")
+		flow := w.flow(lakeward.Destination{Folder: "out"}, "adults", daily(), named("id", "id"))
+		static := "%DESTINATION%_%SEGMENT_ID%"
+		w.edit(flow, func(d *lakeward.Dataflow) { d.Items[0].FileName = static })
+		create := func(audience lakeward.AudienceID, name string) (lakeward.Dataflow, error) {
+			return w.CreateDataflow(t.Context(), lakeward.Dataflow{Name: lakeward.NewID(), Sandbox: sandbox, Mapping: flow.Mapping,
+				Items: []lakeward.DataflowItem{{AudienceID: audience, Schedule: daily(), FileName: name}}}, string(flow.DestinationID))
+		}
+		for _, test := range []struct {
+			name, template string
+			audience       lakeward.AudienceID
+			code           string
+		}{
+			{"the same", static, a.ID, "NAME-1008"},
+			{"the same by other macros", "%DESTINATION_NAME%_%SEGMENT_ID%", a.ID, "NAME-1008"},
+			{"a second part", static + "_2", a.ID, "NAME-1008"},
+			{"no part has that number", static + "_1", a.ID, ""},
+			{"another audience", static, b.ID, ""},
+			{"the id of the dataflow", static + "_%DESTINATION_INSTANCE_ID%", a.ID, ""},
+			{"with a time", lakeward.DefaultFileName, a.ID, ""},
+		} {
+			if _, err := create(test.audience, test.template); lakeward.CodeOf(err) != test.code {
+				t.Errorf("%s: %v, want code %q", test.name, err, test.code)
+			}
+		}
+		second, err := create(a.ID, lakeward.DefaultFileName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(must[[]string](t)(w.Warnings(t.Context(), second)), "\n"); !strings.Contains(got, `the files of audience "adults" get the names of those of audience "adults" in dataflow`) || !strings.Contains(got, "in one second") {
+			t.Errorf("warnings %q", got)
+		}
+		names := must[[]lakeward.FileName](t)(w.FileNames(t.Context(), sandbox, string(second.ID), time.Date(2022, 5, 9, 21, 5, 43, 0, time.UTC)))
+		if want := "out/Azure_Data_Lake_Storage_Gen2_" + string(a.ID) + "_20220509_210543.csv"; len(names) != 1 || names[0].Path != want {
+			t.Errorf("names %+v, want %s", names, want)
+		}
+	})
+}

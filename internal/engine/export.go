@@ -106,22 +106,6 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 	if err != nil {
 		return err
 	}
-	dest, err := e.store.Destination(ctx, r.Sandbox, string(flow.DestinationID))
-	if err != nil {
-		return err
-	}
-	account, err := e.store.Account(ctx, r.Sandbox, string(dest.AccountID))
-	if err != nil {
-		return err
-	}
-	audience, err := e.store.Audience(ctx, r.Sandbox, r.Item)
-	if err != nil {
-		return err
-	}
-	item, ok := flow.Item(audience.ID)
-	if !ok {
-		return &lakeward.Error{Kind: lakeward.Conflict, Code: lakeward.FailSource, Msg: "the audience " + lakeward.Quote(audience.Name) + " is not part of the dataflow any more"}
-	}
 	if err := e.evaluated(ctx, r); err != nil {
 		return err
 	}
@@ -137,15 +121,12 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 	if err != nil {
 		return err
 	}
-	names := lakeward.NameValues{AudienceID: r.Item, AudienceName: audience.Name, DataflowID: string(flow.ID), DataflowName: flow.Name, Sandbox: r.Sandbox, GeneratedAt: at}
-	plan := lakeward.Plan{Dataflow: flow, Destination: dest, Location: account.URL, Audience: audience, Hash: snap.Hash}
-	if plan.Mode, err = d.FindMode(ctx, dest.Mode); err != nil {
+	plan, err := e.plan(ctx, flow, r.Item, at)
+	if err != nil {
 		return err
 	}
-	if plan.Folder, err = lakeward.ExpandFolder(dest.Folder, names); err != nil {
-		return err
-	}
-	if plan.Stem, err = lakeward.FileStem(item.FileName, dest.Extension(), names); err != nil {
+	plan.Hash = snap.Hash
+	if plan.Mode, err = d.FindMode(ctx, plan.Destination.Mode); err != nil {
 		return err
 	}
 	return e.store.PinRun(ctx, r, at, plan, snap.Generation)

@@ -39,6 +39,7 @@ type partWriter struct {
 	s         *selection
 	plan      *lakeward.Plan
 	ambiguous int64
+	limit     int64 // of the rows; 0 means all
 }
 
 // write puts the rows of a part into out and returns their number.
@@ -61,8 +62,11 @@ func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int
 		if err != nil {
 			return 0, err
 		}
-		if err := projected.each(chunk, encoded.Write); err != nil {
+		if err := projected.each(chunk, func(c *vector.Chunk) error { return encoded.Write(w.within(c, encoded.Rows())) }); err != nil {
 			return 0, err
+		}
+		if w.limit > 0 && encoded.Rows() >= w.limit {
+			break
 		}
 	}
 	if csv, ok := encoded.(*encode.CSV); ok {
@@ -70,4 +74,14 @@ func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int
 	}
 	// In this order: each Close writes its last bytes into the next.
 	return encoded.Rows(), errors.Join(encoded.Close(), packed.Close())
+}
+
+// within is a chunk without the rows that are too many behind those that were written.
+func (w *partWriter) within(c *vector.Chunk, written int64) *vector.Chunk {
+	if w.limit <= 0 || written+int64(c.Len) <= w.limit {
+		return c
+	}
+	head := *c
+	head.Len = int(w.limit - written)
+	return &head
 }

@@ -14,13 +14,9 @@ import (
 // nothing but attributes is not (RUN-04); nor is who came and went within it. It is algebra of bitmaps: no row is compared.
 // A profile that is not there any more, because it was deleted or joined with another one, gives no exited.
 func (e *Engine) narrow(ctx context.Context, r *lakeward.Run, s *selection) error {
-	before, err := e.warehouse.Snapshot(ctx, r.Sandbox, *r.FromGeneration)
+	old, err := e.membersAt(ctx, r)
 	if err != nil {
 		return err
-	}
-	old := roaring.New()
-	if m, ok := before.Memberships[lakeward.AudienceID(r.Item)]; ok {
-		old = m.Members
 	}
 	there, now := s.snap.All(), s.membership.Members
 	changed, err := e.changedIdentities(ctx, s.snap, *r.FromGeneration)
@@ -38,6 +34,21 @@ func (e *Engine) narrow(ctx context.Context, r *lakeward.Run, s *selection) erro
 	written.And(there)
 	s.numbers = written
 	return nil
+}
+
+// membersAt are the members at the beginning of the run's window; before the first generation there are none.
+func (e *Engine) membersAt(ctx context.Context, r *lakeward.Run) (*roaring.Bitmap, error) {
+	if *r.FromGeneration == 0 {
+		return roaring.New(), nil
+	}
+	before, err := e.warehouse.Snapshot(ctx, r.Sandbox, *r.FromGeneration)
+	if err != nil {
+		return nil, err
+	}
+	if m, ok := before.Memberships[lakeward.AudienceID(r.Item)]; ok {
+		return m.Members, nil
+	}
+	return roaring.New(), nil
 }
 
 // changedIdentities are the profiles whose identities changed after a generation, up to that of a snapshot.
