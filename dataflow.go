@@ -9,7 +9,7 @@ import (
 // DataflowID identifies a dataflow.
 type DataflowID string
 
-// Dataflow says which audiences go to a destination, how and when (OBJ-05).
+// Dataflow says which audiences or datasets go to a destination, how and when (OBJ-05).
 type Dataflow struct {
 	ID            DataflowID     `json:"id"`
 	Sandbox       string         `json:"sandbox"`
@@ -20,8 +20,9 @@ type Dataflow struct {
 	EvaluateFirst bool           `json:"evaluateFirst"` // audiences are evaluated before each scheduled export
 	Items         []DataflowItem `json:"audiences"`
 	Mapping       []Mapping      `json:"mapping"`
-	Base          string         `json:"base"` // folder of <sys>, fixed at creation (DLV-16)
-	Rev           int            `json:"rev"`  // grows with every edit; a run keeps the one it pinned
+	Datasets      *DatasetExport `json:"datasets,omitempty"` // instead of audiences and a mapping
+	Base          string         `json:"base"`               // folder of <sys>, fixed at creation (DLV-16)
+	Rev           int            `json:"rev"`                // grows with every edit; a run keeps the one it pinned
 	CreatedAt     time.Time      `json:"createdAt"`
 }
 
@@ -45,6 +46,14 @@ func (d *Dataflow) ValidateEdit(old Dataflow, now time.Time) error {
 	var errs fieldErrors
 	checkName(&errs, d.Name)
 	checkText(&errs, "/description", d.Description)
+	if d.Datasets != nil {
+		if len(d.Items) > 0 || len(d.Mapping) > 0 {
+			errs.add("/datasets", "FLOW-1007", "a dataflow exports audiences or datasets, not both; datasets have no mapping")
+		}
+		d.EvaluateFirst = false
+		d.Datasets.check(&errs, now, old.Datasets)
+		return errs.err("the dataflow")
+	}
 	d.Mapping = NormalizeMapping(d.Mapping)
 	checkMapping(&errs, d.Mapping)
 	if len(d.Items) == 0 || len(d.Items) > maxAudiences {
@@ -73,6 +82,9 @@ func (d *Dataflow) ValidateEdit(old Dataflow, now time.Time) error {
 // CheckFrequencies refuses the frequencies that only a setting offers (D02).
 func (d Dataflow) CheckFrequencies() error {
 	var errs fieldErrors
+	if d.Datasets != nil {
+		return nil // they have none
+	}
 	for i, it := range d.Items {
 		if it.Schedule.Frequency.Extended() {
 			errs.add(fmt.Sprintf("/audiences/%d/schedule/frequency", i), "SCHED-1001", "the frequency %s is not offered", it.Schedule.Frequency)
@@ -91,7 +103,7 @@ func (d Dataflow) CheckNames(dest Destination, organization string) error {
 			errs.adopt(at, err)
 			continue
 		}
-		if _, _, err := dest.Place(it.FileName, v); err != nil && CodeOf(err) != "PATH-1001" { // a level that is the audience's name
+		if _, _, err := dest.Place(it.FileName, dest.Extension(), v); err != nil && CodeOf(err) != "PATH-1001" { // a level that is the audience's name
 			errs.adopt(at, err)
 		}
 	}
@@ -128,4 +140,32 @@ func (d Dataflow) Item(id AudienceID) (item DataflowItem, ok bool) {
 		}
 	}
 	return DataflowItem{}, false
+}
+
+// Entry is what of a dataflow has slots of its own: an audience, or all datasets together.
+type Entry struct {
+	Item     string
+	Schedule Schedule
+}
+
+// Entries lists them.
+func (d Dataflow) Entries() []Entry {
+	if d.Datasets != nil {
+		return []Entry{{DatasetsItem, d.Datasets.Schedule}}
+	}
+	out := make([]Entry, len(d.Items))
+	for i, it := range d.Items {
+		out[i] = Entry{string(it.AudienceID), it.Schedule}
+	}
+	return out
+}
+
+// Entry returns one of them; ok is false if it is not part of the dataflow.
+func (d Dataflow) Entry(item string) (e Entry, ok bool) {
+	for _, e := range d.Entries() {
+		if e.Item == item {
+			return e, true
+		}
+	}
+	return Entry{}, false
 }

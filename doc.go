@@ -24,6 +24,8 @@
 //	manifest.go      stage, commit, publish    internal/deliver
 //	(internal/)      read everything back      internal/verify
 //
+// Datasets go the same way, with dataset_export.go in the place of audiences and mapping.
+//
 // The whole of an export is readable, top to bottom, in internal/engine/export.go.
 //
 // # To change ...

@@ -69,21 +69,21 @@ func checkPath(folder, stem, extension string) error {
 }
 
 // Place expands the folder and the file name of an item for a run at a time.
-func (d Destination) Place(template string, v NameValues) (folder, stem string, err error) {
+func (d Destination) Place(template, extension string, v NameValues) (folder, stem string, err error) {
 	if folder, err = ExpandFolder(d.Folder, v); err != nil {
 		return "", "", err
 	}
-	if stem, err = FileStem(template, d.Extension(), v); err != nil {
+	if stem, err = FileStem(template, extension, v); err != nil {
 		return "", "", err
 	}
-	return folder, stem, checkPath(folder, stem, d.Extension())
+	return folder, stem, checkPath(folder, stem, extension)
 }
 
-// FileName is where an audience's next file would lie.
+// FileName is where the next file of an audience or a dataset would lie.
 type FileName struct {
-	AudienceID AudienceID `json:"audienceId"`
-	Audience   string     `json:"audience"`
-	At         time.Time  `json:"at"`
-	Path       string     `json:"path"`     // in the container
-	Manifest   string     `json:"manifest"` // the same; "" for none, with RUN for the run's id
+	Item     string    `json:"id"` // of the audience or the dataset
+	Name     string    `json:"name"`
+	At       time.Time `json:"at"`
+	Path     string    `json:"path"`     // in the container
+	Manifest string    `json:"manifest"` // the same; "" for none, with RUN for the run's id
 }

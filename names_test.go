@@ -78,11 +78,11 @@ func TestValidateFileName(t *testing.T) {
 // DLV-17: folder and longest file name fit into a path.
 func TestPlace(t *testing.T) {
 	d := lakeward.Destination{FileType: lakeward.CSV, Folder: strings.Repeat("a234567890/", 85) + "b"}
-	if _, _, err := d.Place(lakeward.DefaultFileName, values()); lakeward.CodeOf(err) != "PATH-1006" {
+	if _, _, err := d.Place(lakeward.DefaultFileName, d.Extension(), values()); lakeward.CodeOf(err) != "PATH-1006" {
 		t.Errorf("936 and about 100 bytes: %v", err)
 	}
 	d.Folder = d.Folder[11*10:]
-	folder, stem, err := d.Place("%SEGMENT_ID%_%ORGANIZATION_NAME%", values())
+	folder, stem, err := d.Place("%SEGMENT_ID%_%ORGANIZATION_NAME%", d.Extension(), values())
 	if err != nil || folder != d.Folder || stem != values().AudienceID+"_My Org" {
 		t.Errorf("Place = %q, %q, %v", folder, stem, err)
 	}

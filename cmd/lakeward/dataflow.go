@@ -15,7 +15,7 @@ import (
 )
 
 func dataflowCommand(a *app) *cobra.Command {
-	return group("dataflow", "Dataflows: which audiences go where, with which columns and when", dataflowCreate(a), dataflowEdit(a), dataflowList(a), dataflowShow(a),
+	return group("dataflow", "Dataflows: which audiences or datasets go where, with which columns and when", dataflowCreate(a), dataflowEdit(a), dataflowList(a), dataflowShow(a),
 		dataflowNext(a), dataflowPreview(a), dataflowPreviewName(a), dataflowRun(a))
 }
 
@@ -24,6 +24,8 @@ type dataflowFlags struct {
 	file, destination, fileName string
 	audiences, maps             []string
 	mandatory, keys             []string
+	datasets                    []string
+	folders                     string
 	schedule                    scheduleFlags
 	noEvaluate                  bool
 }
@@ -31,7 +33,7 @@ type dataflowFlags struct {
 func dataflowCreate(a *app) *cobra.Command {
 	var f dataflowFlags
 	flow := lakeward.Dataflow{EvaluateFirst: true}
-	c := &cobra.Command{Use: "create NAME --destination DESTINATION --audience AUDIENCE --map FIELD[=HEADER]", Short: "Activate audiences to a destination", Args: exactly("NAME"),
+	c := &cobra.Command{Use: "create NAME --destination DESTINATION --audience AUDIENCE --map FIELD[=HEADER]", Short: "Activate audiences, or datasets, to a destination", Args: exactly("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.file != "" {
 				if err := a.readDocument(f.file, &flow); err != nil {
@@ -79,6 +81,8 @@ func (f *dataflowFlags) register(c *cobra.Command) {
 	fl.StringArrayVar(&f.mandatory, "mandatory", nil, "a mapped field without which a profile is left out; repeatable")
 	fl.StringArrayVar(&f.keys, "key", nil, "a mapped field that is (part of) the deduplication key; at most two")
 	fl.StringVar(&f.fileName, "file-name", lakeward.DefaultFileName, "template of the file names")
+	fl.StringArrayVar(&f.datasets, "dataset", nil, "name or id of a dataset, instead of audiences; repeatable. Its files are incremental unless --full --frequency ONCE is given")
+	fl.StringVar(&f.folders, "folders", lakeward.DefaultDatasetFolders, "template of the folders of datasets, below that of the destination; / for none")
 	fl.BoolVar(&f.noEvaluate, "no-evaluate", false, "export what the last evaluation gave, instead of evaluating the audiences before each scheduled export")
 	f.schedule.register(c)
 }
@@ -88,6 +92,9 @@ func (f *dataflowFlags) apply(changed func(flag string) bool, flow *lakeward.Dat
 	if f.noEvaluate {
 		flow.EvaluateFirst = false
 	}
+	if len(f.datasets) > 0 {
+		return f.datasetExport(changed, flow)
+	}
 	schedule, err := f.schedule.apply(changed, lakeward.DefaultSchedule(time.Now()))
 	if err != nil {
 		return err
@@ -96,6 +103,25 @@ func (f *dataflowFlags) apply(changed func(flag string) bool, flow *lakeward.Dat
 		flow.Items = append(flow.Items, lakeward.DataflowItem{AudienceID: lakeward.AudienceID(ref), Schedule: schedule, FileName: f.fileName})
 	}
 	return f.mapping(flow)
+}
+
+// datasetExport makes it a dataflow of datasets. Without an end date it ends after six months.
+func (f *dataflowFlags) datasetExport(changed func(flag string) bool, flow *lakeward.Dataflow) error {
+	if len(f.audiences)+len(f.maps)+len(f.mandatory)+len(f.keys) > 0 || changed("file-name") {
+		return usage("--dataset goes with --folders and the schedule; audiences, columns and file names are of other dataflows")
+	}
+	s, err := f.schedule.apply(changed, lakeward.DefaultDatasetSchedule(time.Now()))
+	if err != nil {
+		return err
+	}
+	if !changed("end-date") {
+		s = s.WithEnd()
+	}
+	flow.Datasets = &lakeward.DatasetExport{Schedule: s, Folders: f.folders}
+	for _, ref := range f.datasets {
+		flow.Datasets.IDs = append(flow.Datasets.IDs, lakeward.DatasetID(ref))
+	}
+	return nil
 }
 
 // mapping adds the columns and marks them.
@@ -134,9 +160,9 @@ func dataflowList(a *app) *cobra.Command {
 				return err
 			}
 			return a.print(list, func() table {
-				t := table{{"NAME", "ENABLED", "AUDIENCES", "COLUMNS", "ID"}}
+				t := table{{"NAME", "ENABLED", "AUDIENCES OR DATASETS", "COLUMNS", "ID"}}
 				for _, x := range list {
-					t = append(t, []string{x.Name, strconv.FormatBool(x.Enabled), strconv.Itoa(len(x.Items)), strconv.Itoa(len(x.Mapping)), string(x.ID)})
+					t = append(t, []string{x.Name, strconv.FormatBool(x.Enabled), strconv.Itoa(exportedThings(x)), strconv.Itoa(len(x.Mapping)), string(x.ID)})
 				}
 				return t
 			})
@@ -158,6 +184,9 @@ func dataflowShow(a *app) *cobra.Command {
 
 func dataflowTable(ctx context.Context, d *directory, f lakeward.Dataflow) table {
 	t := pairs("Dataflow", f.Name, "Id", string(f.ID), "Destination", string(f.DestinationID), "Enabled", strconv.FormatBool(f.Enabled), "Evaluates first", strconv.FormatBool(f.EvaluateFirst))
+	if f.Datasets != nil {
+		return append(t, datasetRows(ctx, d, f)...)
+	}
 	t = append(t, []string{}, []string{"AUDIENCE", "EXPORT", "FREQUENCY", "START", "END", "NEXT", "FILE NAME"})
 	for _, it := range f.Items {
 		next := "-"
@@ -169,6 +198,26 @@ func dataflowTable(ctx context.Context, d *directory, f lakeward.Dataflow) table
 	t = append(t, []string{}, []string{"FIELD", "HEADER", "MANDATORY", "KEY"})
 	for _, m := range f.Mapping {
 		t = append(t, []string{m.Source, m.Target, strconv.FormatBool(m.Mandatory), strconv.FormatBool(m.Key)})
+	}
+	return t
+}
+
+// exportedThings is the number of audiences or datasets.
+func exportedThings(f lakeward.Dataflow) int {
+	if f.Datasets != nil {
+		return len(f.Datasets.IDs)
+	}
+	return len(f.Items)
+}
+
+func datasetRows(ctx context.Context, d *directory, f lakeward.Dataflow) table {
+	next, s := "-", f.Datasets.Schedule
+	if at, err := d.store.NextSlot(ctx, f.ID, lakeward.DatasetsItem); err == nil {
+		next = timeText(at)
+	}
+	t := table{{}, {"EXPORT", "FREQUENCY", "START", "END", "NEXT", "FOLDERS"}, {string(s.Mode), string(s.Frequency), startText(s), cmp.Or(s.EndDate, "-"), next, f.Datasets.Folders}, {}, {"DATASET"}}
+	for _, id := range f.Datasets.IDs {
+		t = append(t, []string{string(id)})
 	}
 	return t
 }

@@ -87,6 +87,7 @@ type editFlags struct {
 	enable, disable   bool
 	evaluate          bool
 	add, remove       []string
+	addSets, takeSets []string
 }
 
 func dataflowEdit(a *app) *cobra.Command {
@@ -125,6 +126,9 @@ func dataflowEdit(a *app) *cobra.Command {
 	fl.BoolVar(&f.noEvaluate, "no-evaluate", false, "export what the last evaluation gave")
 	fl.StringArrayVar(&f.add, "add-audience", nil, "name or id of an audience to add, with the schedule that the flags say; repeatable")
 	fl.StringArrayVar(&f.remove, "remove-audience", nil, "name or id of an audience to take out; repeatable")
+	fl.StringArrayVar(&f.addSets, "add-dataset", nil, "name or id of a dataset to add; repeatable")
+	fl.StringArrayVar(&f.takeSets, "remove-dataset", nil, "name or id of a dataset to take out; repeatable")
+	fl.StringVar(&f.folders, "folders", lakeward.DefaultDatasetFolders, "template of the folders of datasets")
 	fl.StringArrayVar(&f.audiences, "audience", nil, "change only the schedule and file name of this audience; repeatable")
 	fl.StringArrayVar(&f.maps, "map", nil, "FIELD or FIELD=HEADER: a column; repeatable, in order")
 	fl.StringArrayVar(&f.mandatory, "mandatory", nil, "a mapped field without which a profile is left out; repeatable")
@@ -162,6 +166,12 @@ func (f *editFlags) change(c *cobra.Command, a *app, d *directory, flow *lakewar
 	if f.evaluate || f.noEvaluate {
 		flow.EvaluateFirst = f.evaluate
 	}
+	if flow.Datasets != nil {
+		return f.changeDatasets(c, a, d, flow.Datasets)
+	}
+	if len(f.addSets)+len(f.takeSets) > 0 || changed("folders") {
+		return usage("--add-dataset, --remove-dataset and --folders are for dataflows of datasets")
+	}
 	if err := f.changeItems(c, d, flow); err != nil {
 		return err
 	}
@@ -173,6 +183,33 @@ func (f *editFlags) change(c *cobra.Command, a *app, d *directory, flow *lakewar
 	}
 	flow.Mapping = nil
 	return f.mapping(flow)
+}
+
+// changeDatasets changes which datasets are exported, when, and into which folders.
+func (f *editFlags) changeDatasets(c *cobra.Command, a *app, d *directory, x *lakeward.DatasetExport) error {
+	if len(f.add)+len(f.remove)+len(f.audiences)+len(f.maps)+len(f.mandatory)+len(f.keys) > 0 || c.Flags().Changed("file-name") {
+		return usage("this is a dataflow of datasets; audiences, columns and file names are of other dataflows")
+	}
+	for _, ref := range f.takeSets {
+		set, err := d.store.Dataset(c.Context(), a.settings.sandbox, ref)
+		if err != nil {
+			return err
+		}
+		i := slices.Index(x.IDs, set.ID)
+		if i < 0 {
+			return &lakeward.Error{Kind: lakeward.NotFound, Code: "NOW-1001", Msg: "the dataset " + lakeward.Quote(set.Name) + " is not part of this dataflow"}
+		}
+		x.IDs = slices.Delete(x.IDs, i, i+1)
+	}
+	for _, ref := range f.addSets {
+		x.IDs = append(x.IDs, lakeward.DatasetID(ref))
+	}
+	if c.Flags().Changed("folders") {
+		x.Folders = f.folders
+	}
+	s, err := f.schedule.apply(c.Flags().Changed, x.Schedule)
+	x.Schedule = s
+	return err
 }
 
 // changeItems takes audiences out, changes their schedules and file names, and adds others.
@@ -233,10 +270,10 @@ func (f *editFlags) item(c *cobra.Command, d *directory, flow *lakeward.Dataflow
 
 // nextSlots are the next times at which an audience of a dataflow is exported.
 type nextSlots struct {
-	AudienceID lakeward.AudienceID `json:"audienceId"`
-	Trigger    string              `json:"triggerType"`
-	Slots      []time.Time         `json:"slots"`
-	zone       string
+	Item    string      `json:"id"` // of the audience; "datasets" for all datasets
+	Trigger string      `json:"triggerType"`
+	Slots   []time.Time `json:"slots"`
+	zone    string
 }
 
 func dataflowNext(a *app) *cobra.Command {
@@ -254,8 +291,8 @@ func dataflowNext(a *app) *cobra.Command {
 				a.warn([]string{"the dataflow is switched off; its slots are skipped"})
 			}
 			var list []nextSlots
-			for _, it := range flow.Items {
-				n := nextSlots{AudienceID: it.AudienceID, Trigger: string(lakeward.Scheduled), Slots: []time.Time{}, zone: it.Schedule.Zone}
+			for _, it := range flow.Entries() {
+				n := nextSlots{Item: it.Item, Trigger: string(lakeward.Scheduled), Slots: []time.Time{}, zone: it.Schedule.Zone}
 				if it.Schedule.AfterEvaluation() {
 					n.Trigger = string(lakeward.AfterEvaluation)
 				}
@@ -274,7 +311,7 @@ func dataflowNext(a *app) *cobra.Command {
 }
 
 func slotTable(list []nextSlots) table {
-	t := table{{"AUDIENCE", "SLOT", "LOCAL"}}
+	t := table{{"ITEM", "SLOT", "LOCAL"}}
 	for _, n := range list {
 		zone, err := time.LoadLocation(n.zone)
 		if err != nil {
@@ -285,13 +322,13 @@ func slotTable(list []nextSlots) table {
 			if n.zone != "" {
 				local = at.In(zone).Format("Mon 2006-01-02 15:04 MST")
 			}
-			t = append(t, []string{string(n.AudienceID), timeText(&at), local})
+			t = append(t, []string{n.Item, timeText(&at), local})
 		}
 		switch {
 		case n.Trigger == string(lakeward.AfterEvaluation):
-			t = append(t, []string{string(n.AudienceID), "after each evaluation", "-"})
+			t = append(t, []string{n.Item, "after each evaluation", "-"})
 		case len(n.Slots) == 0:
-			t = append(t, []string{string(n.AudienceID), "none any more", "-"})
+			t = append(t, []string{n.Item, "none any more", "-"})
 		}
 	}
 	return t

@@ -39,9 +39,9 @@ func dataflowPreviewName(a *app) *cobra.Command {
 				return err
 			}
 			return a.print(list, func() table {
-				t := table{{"AUDIENCE", "FILE"}}
+				t := table{{"NAME", "FILE"}}
 				for _, n := range list {
-					t = append(t, []string{n.Audience, n.Path})
+					t = append(t, []string{n.Name, n.Path})
 					if n.Manifest != "" {
 						t = append(t, []string{"", n.Manifest})
 					}
@@ -86,9 +86,13 @@ func exportCommand(a *app) *cobra.Command {
 }
 
 func folderTable(runs []lakeward.Run) table {
-	t := table{{"AUDIENCE", "GENERATION", "RECEIVED", "ACTIVATED", "ROWS", "BYTES", "FILE"}}
+	t := table{{"NAME", "GENERATION", "RECEIVED", "ACTIVATED", "ROWS", "BYTES", "FILE"}}
 	for _, r := range runs {
-		row := []string{r.Plan.Audience.Name, fmt.Sprint(r.ToGeneration), fmt.Sprint(r.Counts.Received), fmt.Sprint(r.Counts.Activated)}
+		name := r.Plan.Audience.Name
+		if r.Item == lakeward.DatasetsItem {
+			name = r.Item
+		}
+		row := []string{name, fmt.Sprint(r.ToGeneration), fmt.Sprint(r.Counts.Received), fmt.Sprint(r.Counts.Activated)}
 		if len(r.Files) == 0 {
 			t = append(t, append(row, "0", "0", "-"))
 		}

@@ -32,6 +32,9 @@ func (e *Engine) checkDataflow(ctx context.Context, d *lakeward.Dataflow, old la
 	if err != nil {
 		return err
 	}
+	if d.Datasets != nil {
+		return e.checkDatasets(ctx, *d, dest)
+	}
 	uploaded := 0
 	for _, it := range d.Items {
 		a, err := e.store.Audience(ctx, d.Sandbox, string(it.AudienceID))
@@ -92,7 +95,7 @@ func (e *Engine) CreateDataflow(ctx context.Context, d lakeward.Dataflow, destin
 	return d, e.store.CreateDataflow(ctx, d, at)
 }
 
-// resolveItems puts the ids of audiences in the place of their names.
+// resolveItems puts the ids of audiences and datasets in the place of their names.
 func (e *Engine) resolveItems(ctx context.Context, d *lakeward.Dataflow) error {
 	for i, it := range d.Items {
 		a, err := e.store.Audience(ctx, d.Sandbox, string(it.AudienceID))
@@ -101,7 +104,27 @@ func (e *Engine) resolveItems(ctx context.Context, d *lakeward.Dataflow) error {
 		}
 		d.Items[i].AudienceID = a.ID
 	}
+	if d.Datasets == nil {
+		return nil
+	}
+	for i, id := range d.Datasets.IDs {
+		x, err := e.store.Dataset(ctx, d.Sandbox, string(id))
+		if err != nil {
+			return err
+		}
+		d.Datasets.IDs[i] = x.ID
+	}
 	return nil
+}
+
+// checkDatasets checks a dataflow of datasets against its destination, with the names that it would make now.
+func (e *Engine) checkDatasets(ctx context.Context, d lakeward.Dataflow, dest lakeward.Destination) error {
+	if err := lakeward.CheckDatasetDestination(dest); err != nil {
+		return err
+	}
+	at := now()
+	_, err := e.planDatasets(ctx, lakeward.NewRun(d, lakeward.DatasetsItem, lakeward.ManualSlot("check"), at, at), d, at)
+	return err
 }
 
 // EditDataflow changes a dataflow; destination and base folder stay. The audience ids of new items may be names. It takes
@@ -117,8 +140,16 @@ func (e *Engine) EditDataflow(ctx context.Context, sandbox, ref string, change f
 	}
 	d := old
 	d.Items, d.Mapping = slices.Clone(old.Items), slices.Clone(old.Mapping)
+	if old.Datasets != nil {
+		x := *old.Datasets
+		x.IDs = slices.Clone(x.IDs)
+		d.Datasets = &x
+	}
 	if err := change(&d); err != nil {
 		return old, err
+	}
+	if (d.Datasets == nil) != (old.Datasets == nil) {
+		return old, &lakeward.Error{Kind: lakeward.Invalid, Code: "FLOW-1007", Msg: "a dataflow of audiences never becomes one of datasets, nor the other way round; make another one"}
 	}
 	d.ID, d.Sandbox, d.DestinationID, d.Base, d.CreatedAt, d.Rev = old.ID, old.Sandbox, old.DestinationID, old.Base, old.CreatedAt, old.Rev+1
 	if err := e.resolveItems(ctx, &d); err != nil {
@@ -140,15 +171,15 @@ func (e *Engine) EditDataflow(ctx context.Context, sandbox, ref string, change f
 
 // catchUp queues a run for the latest slot of each audience that was not run because the dataflow was switched off.
 func (e *Engine) catchUp(ctx context.Context, d lakeward.Dataflow, at time.Time) error {
-	for _, it := range d.Items {
-		last, ok, err := e.store.LatestSlot(ctx, d.ID, string(it.AudienceID))
+	for _, it := range d.Entries() {
+		last, ok, err := e.store.LatestSlot(ctx, d.ID, it.Item)
 		if err != nil {
 			return err
 		}
 		if !ok || last.State != lakeward.Skipped || last.Cause == nil || last.Cause.Code != lakeward.SkipPaused || it.Schedule.TooOld(last.ScheduledAt, at) {
 			continue
 		}
-		evaluate, err := e.evaluatedFirst(ctx, d, it.AudienceID)
+		evaluate, err := e.evaluatedFirst(ctx, d, it.Item)
 		if err != nil {
 			return err
 		}
@@ -161,11 +192,11 @@ func (e *Engine) catchUp(ctx context.Context, d lakeward.Dataflow, at time.Time)
 }
 
 // evaluatedFirst is the audience if it is evaluated before its scheduled exports, "" if not.
-func (e *Engine) evaluatedFirst(ctx context.Context, d lakeward.Dataflow, id lakeward.AudienceID) (lakeward.AudienceID, error) {
+func (e *Engine) evaluatedFirst(ctx context.Context, d lakeward.Dataflow, item string) (lakeward.AudienceID, error) {
 	if !d.EvaluateFirst {
 		return "", nil
 	}
-	a, err := e.store.Audience(ctx, d.Sandbox, string(id))
+	a, err := e.store.Audience(ctx, d.Sandbox, item)
 	if lakeward.KindOf(err) == lakeward.NotFound { // the run of one that is gone says so
 		return "", nil
 	}
@@ -182,6 +213,17 @@ func (e *Engine) Warnings(ctx context.Context, d lakeward.Dataflow) ([]string, e
 		return nil, err
 	}
 	out := append([]string{}, d.Warnings()...)
+	if d.Datasets != nil {
+		var rows []int64
+		for _, id := range d.Datasets.IDs {
+			x, err := e.store.Dataset(ctx, d.Sandbox, string(id))
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, x.Rows)
+		}
+		return append(out, d.Datasets.Notices(now(), rows)...), nil
+	}
 	for _, it := range d.Items {
 		a, err := e.store.Audience(ctx, d.Sandbox, string(it.AudienceID))
 		if err != nil {
@@ -223,7 +265,7 @@ func (e *Engine) RunDataflow(ctx context.Context, sandbox, ref string, audiences
 	defer e.nudge()
 	for _, it := range items {
 		slot := lakeward.ManualSlot(lakeward.NewNonce())
-		r, err := e.store.QueueRun(ctx, lakeward.NewRun(d, string(it.AudienceID), slot, at, at))
+		r, err := e.store.QueueRun(ctx, lakeward.NewRun(d, it.Item, slot, at, at))
 		if err != nil {
 			return runs, err
 		}
@@ -232,17 +274,17 @@ func (e *Engine) RunDataflow(ctx context.Context, sandbox, ref string, audiences
 	return runs, nil
 }
 
-func (e *Engine) pick(ctx context.Context, d lakeward.Dataflow, audiences []string) ([]lakeward.DataflowItem, error) {
+func (e *Engine) pick(ctx context.Context, d lakeward.Dataflow, audiences []string) ([]lakeward.Entry, error) {
 	if len(audiences) == 0 {
-		return d.Items, nil
+		return d.Entries(), nil
 	}
-	var out []lakeward.DataflowItem
+	var out []lakeward.Entry
 	for _, ref := range audiences {
 		a, err := e.store.Audience(ctx, d.Sandbox, ref)
 		if err != nil {
 			return nil, err
 		}
-		it, ok := d.Item(a.ID)
+		it, ok := d.Entry(string(a.ID))
 		if !ok {
 			return nil, &lakeward.Error{Kind: lakeward.Invalid, Code: "NOW-1001", Msg: fmt.Sprintf("the audience %s is not part of this dataflow", lakeward.Quote(a.Name))}
 		}
@@ -252,7 +294,7 @@ func (e *Engine) pick(ctx context.Context, d lakeward.Dataflow, audiences []stri
 }
 
 // refuseNow refuses what cannot be exported by hand at a time.
-func (e *Engine) refuseNow(d lakeward.Dataflow, items []lakeward.DataflowItem, at time.Time) error {
+func (e *Engine) refuseNow(d lakeward.Dataflow, items []lakeward.Entry, at time.Time) error {
 	if !d.Enabled {
 		return &lakeward.Error{Kind: lakeward.Conflict, Code: "FLOW-1005", Msg: "the dataflow " + lakeward.Quote(d.Name) + " is switched off; switch it on with: lakeward dataflow edit --enable"}
 	}
@@ -262,7 +304,7 @@ func (e *Engine) refuseNow(d lakeward.Dataflow, items []lakeward.DataflowItem, a
 	var ended []string
 	for _, it := range items {
 		if it.Schedule.Ended(at) {
-			ended = append(ended, string(it.AudienceID))
+			ended = append(ended, it.Item)
 		}
 	}
 	if len(ended) > 0 {
@@ -271,8 +313,8 @@ func (e *Engine) refuseNow(d lakeward.Dataflow, items []lakeward.DataflowItem, a
 	return nil
 }
 
-func (e *Engine) refuseOpen(ctx context.Context, d lakeward.Dataflow, it lakeward.DataflowItem) error {
-	id, err := e.store.OpenRun(ctx, d.ID, string(it.AudienceID))
+func (e *Engine) refuseOpen(ctx context.Context, d lakeward.Dataflow, it lakeward.Entry) error {
+	id, err := e.store.OpenRun(ctx, d.ID, it.Item)
 	if err != nil || id == "" {
 		return err
 	}
@@ -280,7 +322,7 @@ func (e *Engine) refuseOpen(ctx context.Context, d lakeward.Dataflow, it lakewar
 	if err != nil {
 		return err
 	}
-	msg := fmt.Sprintf("a run of audience %s in dataflow %s is already going: run %s is %s", it.AudienceID, d.ID, id, open.State)
+	msg := fmt.Sprintf("a run of audience %s in dataflow %s is already going: run %s is %s", it.Item, d.ID, id, open.State)
 	if open.Cause != nil {
 		msg += " (" + open.Cause.Code + ": " + open.Cause.Message + ")"
 	}

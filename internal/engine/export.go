@@ -46,21 +46,21 @@ func (e *Engine) export(ctx context.Context, r *lakeward.Run) error {
 		}
 		d.Mode = r.Plan.Mode
 	}
-	s, err := e.selectMembers(ctx, r)
+	l, err := e.load(ctx, r)
 	if err != nil {
 		return err
 	}
-	if err := e.checkNames(ctx, d, r, s); err != nil {
+	if err := e.checkNames(ctx, d, r, l); err != nil {
 		return err
 	}
-	files, err := e.prepare(ctx, d, r, s)
+	files, err := e.prepare(ctx, d, r, l)
 	if err != nil {
 		return err
 	}
-	if err := s.counts.Balance(s.rows); err != nil {
+	if err := l.counts.Balance(l.rows); err != nil {
 		return err
 	}
-	if rec, err = d.Commit(ctx, r, files, s.counts, r.Plan.ManifestPath(r.ID)); err != nil {
+	if rec, err = d.Commit(ctx, r, files, l.counts, r.Plan.ManifestPath(r.ID)); err != nil {
 		return err
 	}
 	return e.finish(ctx, d, r, rec)
@@ -121,7 +121,7 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 	if err != nil {
 		return err
 	}
-	plan, err := e.plan(ctx, flow, r.Item, at)
+	plan, err := e.planRun(ctx, r, flow, snap.Generation, at)
 	if err != nil {
 		return err
 	}
@@ -130,6 +130,21 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 		return err
 	}
 	return e.store.PinRun(ctx, r, at, plan, snap.Generation)
+}
+
+// planRun is what a run exports at a time, up to a generation; the windows of datasets are noted in the run.
+func (e *Engine) planRun(ctx context.Context, r *lakeward.Run, flow lakeward.Dataflow, to int64, at time.Time) (lakeward.Plan, error) {
+	if r.Item != lakeward.DatasetsItem || flow.Datasets == nil {
+		return e.plan(ctx, flow, r.Item, at)
+	}
+	plan, err := e.planDatasets(ctx, *r, flow, at)
+	if err != nil {
+		return plan, err
+	}
+	if r.Windows, err = e.store.DatasetWindows(ctx, *r, flow, to); err != nil {
+		return plan, err
+	}
+	return plan, e.countParts(ctx, r, &plan, at)
 }
 
 // evaluated fails if the evaluation that a run has waited for did.
@@ -169,9 +184,9 @@ func (e *Engine) generatedAt(ctx context.Context, r *lakeward.Run) (time.Time, e
 }
 
 // checkNames fails early if a final name is taken by something that this dataflow did not write.
-func (e *Engine) checkNames(ctx context.Context, d *deliver.Lake, r *lakeward.Run, s *selection) error {
+func (e *Engine) checkNames(ctx context.Context, d *deliver.Lake, r *lakeward.Run, l *load) error {
 	var paths []string
-	for k := range s.parts {
+	for k := range l.parts {
 		paths = append(paths, r.Plan.FilePath(k))
 	}
 	if m := r.Plan.ManifestPath(r.ID); m != "" {
@@ -181,25 +196,23 @@ func (e *Engine) checkNames(ctx context.Context, d *deliver.Lake, r *lakeward.Ru
 }
 
 // prepare stages every part and checks that what was written is what was selected (DLV-48).
-func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, s *selection) ([]lakeward.File, error) {
+func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, l *load) ([]lakeward.File, error) {
 	var files []lakeward.File
 	ambiguous := int64(0)
-	for k, p := range s.parts {
-		var w *partWriter
-		f, err := d.Stage(ctx, r, lakeward.File{Index: k, Path: r.Plan.FilePath(k)}, func(out io.Writer) (int64, error) {
-			w = &partWriter{e: e, s: s, plan: r.Plan}
-			return w.write(ctx, out, p)
+	for k, want := range l.parts {
+		doubts := int64(0) // of the last try
+		f, err := d.Stage(ctx, r, lakeward.File{Index: k, Path: r.Plan.FilePath(k)}, func(out io.Writer) (rows int64, err error) {
+			rows, doubts, err = l.write(ctx, out, k)
+			return rows, err
 		})
 		if err != nil {
 			return nil, err
 		}
-		if f.Rows != p.rows {
-			return nil, &lakeward.Error{Kind: lakeward.Internal, Code: lakeward.FailInternal, Msg: fmt.Sprintf("part %d has %d rows, %d were selected", k, f.Rows, p.rows)}
+		if f.Rows != want {
+			return nil, &lakeward.Error{Kind: lakeward.Internal, Code: lakeward.FailInternal, Msg: fmt.Sprintf("part %d has %d rows, %d were selected", k, f.Rows, want)}
 		}
-		if w != nil {
-			ambiguous += w.ambiguous
-		}
-		s.counts.Rows += f.Rows
+		ambiguous += doubts
+		l.counts.Rows += f.Rows
 		files = append(files, f)
 	}
 	return files, e.store.AdvanceRun(ctx, r, now(), func(r *lakeward.Run) {
@@ -239,7 +252,7 @@ func (e *Engine) finish(ctx context.Context, d *deliver.Lake, r *lakeward.Run, r
 		at := now()
 		r.State, r.Phase, r.EndedAt, r.Counts, r.Cause, r.Owed = lakeward.Succeeded, lakeward.PhaseBooked, &at, rec.Counts, nil, false
 		if r.Plan == nil { // our database is of before the pin: the record knows the window
-			r.Rev, r.FromGeneration, r.ToGeneration = rec.Rev, rec.FromGeneration, rec.ToGeneration
+			r.Rev, r.FromGeneration, r.ToGeneration, r.Windows = rec.Rev, rec.FromGeneration, rec.ToGeneration, rec.Windows
 		}
 		if rec.Manifest != nil {
 			r.Manifest = *rec.Manifest

@@ -9,18 +9,24 @@ import (
 	"github.com/lakeward/lakeward"
 )
 
-// plan is what a run of an audience would export at a time: configuration and names. Snapshot and mode are not in it.
-func (e *Engine) plan(ctx context.Context, flow lakeward.Dataflow, item string, at time.Time) (lakeward.Plan, error) {
+// place is where a dataflow's files go, without their names.
+func (e *Engine) place(ctx context.Context, flow lakeward.Dataflow) (lakeward.Plan, error) {
 	plan := lakeward.Plan{Dataflow: flow}
 	var err error
 	if plan.Destination, err = e.store.Destination(ctx, flow.Sandbox, string(flow.DestinationID)); err != nil {
 		return plan, err
 	}
 	account, err := e.store.Account(ctx, flow.Sandbox, string(plan.Destination.AccountID))
+	plan.Location = account.URL
+	return plan, err
+}
+
+// plan is what a run of an audience would export at a time: configuration and names. Snapshot and mode are not in it.
+func (e *Engine) plan(ctx context.Context, flow lakeward.Dataflow, item string, at time.Time) (lakeward.Plan, error) {
+	plan, err := e.place(ctx, flow)
 	if err != nil {
 		return plan, err
 	}
-	plan.Location = account.URL
 	if plan.Audience, err = e.store.Audience(ctx, flow.Sandbox, item); err != nil {
 		return plan, err
 	}
@@ -28,7 +34,7 @@ func (e *Engine) plan(ctx context.Context, flow lakeward.Dataflow, item string, 
 	if !ok {
 		return plan, &lakeward.Error{Kind: lakeward.Conflict, Code: lakeward.FailSource, Msg: "the audience " + lakeward.Quote(plan.Audience.Name) + " is not part of the dataflow any more"}
 	}
-	plan.Folder, plan.Stem, err = plan.Destination.Place(it.FileName, flow.Names(plan.Audience, e.cfg.Organization, at))
+	plan.Folder, plan.Stem, err = plan.Destination.Place(it.FileName, plan.Destination.Extension(), flow.Names(plan.Audience, e.cfg.Organization, at))
 	return plan, err
 }
 
@@ -39,12 +45,32 @@ func (e *Engine) FileNames(ctx context.Context, sandbox, ref string, at time.Tim
 		return nil, err
 	}
 	var out []lakeward.FileName
+	if flow.Datasets != nil {
+		return e.datasetFileNames(ctx, flow, at)
+	}
 	for _, it := range flow.Items {
 		p, err := e.plan(ctx, flow, string(it.AudienceID), at)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, lakeward.FileName{AudienceID: it.AudienceID, Audience: p.Audience.Name, At: at, Path: p.FilePath(0), Manifest: p.ManifestPath("RUN")})
+		out = append(out, lakeward.FileName{Item: string(it.AudienceID), Name: p.Audience.Name, At: at, Path: p.FilePath(0), Manifest: p.ManifestPath("RUN")})
+	}
+	return out, nil
+}
+
+// datasetFileNames tells where the first file of each dataset would lie.
+func (e *Engine) datasetFileNames(ctx context.Context, flow lakeward.Dataflow, at time.Time) ([]lakeward.FileName, error) {
+	r := lakeward.NewRun(flow, lakeward.DatasetsItem, lakeward.ManualSlot("preview"), at, at)
+	p, err := e.planDatasets(ctx, r, flow, at)
+	if err != nil {
+		return nil, err
+	}
+	var out []lakeward.FileName
+	for i := range p.Datasets {
+		p.Datasets[i].Parts = 1
+	}
+	for i, d := range p.Datasets {
+		out = append(out, lakeward.FileName{Item: string(d.ID), Name: d.Name, At: at, Path: p.FilePath(i), Manifest: p.ManifestPath("RUN")})
 	}
 	return out, nil
 }

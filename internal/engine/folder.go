@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
-	"time"
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/deliver"
@@ -38,9 +36,8 @@ func (e *Engine) ExportToFolder(ctx context.Context, x FolderExport) ([]lakeward
 	}
 	var runs []lakeward.Run
 	for _, it := range items {
-		r, err := e.transient(ctx, flow, it, lakeward.ManualSlot(lakeward.NewNonce()), now())
+		r, err := e.transient(ctx, flow, it, lakeward.ManualSlot(lakeward.NewNonce()), x.Since)
 		if err == nil {
-			r.FromGeneration = x.Since
 			err = e.intoFolder(ctx, folder, r)
 		}
 		if err != nil {
@@ -57,8 +54,10 @@ func (e *Engine) ExportToFolder(ctx context.Context, x FolderExport) ([]lakeward
 	return runs, err
 }
 
-// transient is a run that no book knows, pinned to the newest generation.
-func (e *Engine) transient(ctx context.Context, flow lakeward.Dataflow, it lakeward.DataflowItem, slot string, at time.Time) (*lakeward.Run, error) {
+// transient is a run that no book knows, pinned to the newest generation; since is where its window begins, nil for a full
+// one.
+func (e *Engine) transient(ctx context.Context, flow lakeward.Dataflow, it lakeward.Entry, slot string, since *int64) (*lakeward.Run, error) {
+	at := now()
 	if err := e.expire(ctx, flow.Sandbox, at); err != nil {
 		return nil, err
 	}
@@ -66,38 +65,49 @@ func (e *Engine) transient(ctx context.Context, flow lakeward.Dataflow, it lakew
 	if err != nil {
 		return nil, err
 	}
-	plan, err := e.plan(ctx, flow, string(it.AudienceID), at)
+	r := lakeward.NewRun(flow, it.Item, slot, at, at)
+	r.State, r.Phase, r.ToGeneration, r.GeneratedAt = lakeward.Running, lakeward.PhasePinned, snap.Generation, &at
+	if it.Item != lakeward.DatasetsItem {
+		r.FromGeneration = since
+		plan, err := e.plan(ctx, flow, it.Item, at)
+		plan.Hash, r.Plan = snap.Hash, &plan
+		return &r, err
+	}
+	plan, err := e.planDatasets(ctx, r, flow, at)
 	if err != nil {
 		return nil, err
 	}
-	plan.Hash = snap.Hash
-	r := lakeward.NewRun(flow, string(it.AudienceID), slot, at, at)
-	r.State, r.Phase, r.Plan, r.ToGeneration, r.GeneratedAt = lakeward.Running, lakeward.PhasePinned, &plan, snap.Generation, &at
-	return &r, nil
+	if since != nil && *since > snap.Generation {
+		return nil, &lakeward.Error{Kind: lakeward.NotFound, Code: "DATA-1005", Msg: fmt.Sprintf("generation %d lies after the newest, %d", *since, snap.Generation)}
+	}
+	for _, id := range flow.Datasets.IDs {
+		r.Windows = append(r.Windows, lakeward.DatasetWindow{Dataset: id, From: since, To: snap.Generation})
+	}
+	plan.Hash, r.Plan = snap.Hash, &plan
+	return &r, e.countParts(ctx, &r, &plan, at)
 }
 
 // intoFolder stages the files and the manifest of a transient run.
 func (e *Engine) intoFolder(ctx context.Context, folder *deliver.Folder, r *lakeward.Run) error {
-	s, err := e.selectMembers(ctx, r)
+	l, err := e.load(ctx, r)
 	if err != nil {
 		return err
 	}
-	defer runtime.KeepAlive(s)
-	for k, p := range s.parts {
+	for k := range l.parts {
 		f, err := folder.Stage(lakeward.File{Index: k, Path: r.Plan.FilePath(k)}, func(out io.Writer) (int64, error) {
-			w := &partWriter{e: e, s: s, plan: r.Plan}
-			return w.write(ctx, out, p)
+			rows, _, err := l.write(ctx, out, k)
+			return rows, err
 		})
 		if err != nil {
 			return err
 		}
-		s.counts.Rows += f.Rows
+		l.counts.Rows += f.Rows
 		r.Files = append(r.Files, f)
 	}
-	if err := s.counts.Balance(s.rows); err != nil {
+	if err := l.counts.Balance(l.rows); err != nil {
 		return err
 	}
-	r.State, r.Counts = lakeward.Succeeded, s.counts
+	r.State, r.Counts = lakeward.Succeeded, l.counts
 	if r.Manifest = r.Plan.ManifestPath(r.ID); r.Manifest == "" {
 		return nil
 	}
@@ -136,34 +146,35 @@ func (e *Engine) PreviewDataflow(ctx context.Context, p Preview, out io.Writer) 
 	if err != nil {
 		return "", err
 	}
+	if flow.Datasets != nil {
+		return "", &lakeward.Error{Kind: lakeward.Invalid, Code: "FLOW-1007", Msg: "datasets are previewed with: lakeward dataset preview"}
+	}
 	if len(items) != 1 {
 		return "", &lakeward.Error{Kind: lakeward.Invalid, Code: "FLOW-1006", Msg: fmt.Sprintf("the dataflow has %d audiences; say which one is to be previewed", len(items))}
 	}
-	it, at := items[0], now()
-	slot := lakeward.ManualSlot("preview")
-	if next, ok := it.Schedule.Next(at); ok && !p.Full {
+	it, slot := items[0], lakeward.ManualSlot("preview")
+	if next, ok := it.Schedule.Next(now()); ok && !p.Full {
 		slot = lakeward.ScheduledSlot(next)
 	}
-	r, err := e.transient(ctx, flow, it, slot, at)
-	if err != nil {
-		return "", err
-	}
-	if !p.Full && r.Plan.Incremental(r.Item) {
-		if r.FromGeneration, err = e.store.Baseline(ctx, flow.ID, r.Item); err != nil {
+	var since *int64
+	if !p.Full && it.Schedule.Mode == lakeward.IncrementalExport {
+		if since, err = e.store.Baseline(ctx, flow.ID, it.Item); err != nil {
 			return "", err
 		}
+	}
+	r, err := e.transient(ctx, flow, it, slot, since)
+	if err != nil {
+		return "", err
 	}
 	s, err := e.selectMembers(ctx, r)
 	if err != nil || len(s.parts) == 0 {
 		return r.Plan.FilePath(0), err
 	}
-	defer runtime.KeepAlive(s)
 	plain := *r.Plan
 	plain.Destination.Compression = lakeward.NoCompression
 	if plain.Destination.FileType == lakeward.Parquet {
 		plain.Destination.FileType = lakeward.JSON
 	}
-	w := &partWriter{e: e, s: s, plan: &plain, limit: p.Rows}
-	_, err = w.write(ctx, out, s.parts[0])
+	_, _, err = e.loadMembers(s, &plain, p.Rows).write(ctx, out, 0)
 	return r.Plan.FilePath(0), err
 }

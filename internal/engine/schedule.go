@@ -154,7 +154,7 @@ func (e *Engine) tickItem(ctx context.Context, due store.DueItem, at time.Time) 
 	if err != nil {
 		return err
 	}
-	item, ok := flow.Item(lakeward.AudienceID(due.Item))
+	item, ok := flow.Entry(due.Item)
 	if !ok {
 		return e.store.Tick(ctx, due, store.DueSlots{Rev: flow.Rev})
 	}
@@ -170,7 +170,7 @@ func (e *Engine) tickItem(ctx context.Context, due store.DueItem, at time.Time) 
 	}
 	runs := slotRuns(flow, item, slots, at)
 	what := store.DueSlots{Rev: flow.Rev, Next: following, Runs: runs, At: slots[len(slots)-1], Now: at}
-	if what.Evaluate, err = e.evaluatedFirst(ctx, flow, item.AudienceID); err != nil {
+	if what.Evaluate, err = e.evaluatedFirst(ctx, flow, item.Item); err != nil {
 		return err
 	}
 	if err := e.store.Tick(ctx, due, what); err != nil {
@@ -183,13 +183,13 @@ func (e *Engine) tickItem(ctx context.Context, due store.DueItem, at time.Time) 
 }
 
 // slotRuns makes a run for each slot: the last one is queued if it is not too old, the others are skipped.
-func slotRuns(flow lakeward.Dataflow, item lakeward.DataflowItem, slots []time.Time, at time.Time) []lakeward.Run {
+func slotRuns(flow lakeward.Dataflow, item lakeward.Entry, slots []time.Time, at time.Time) []lakeward.Run {
 	if len(slots) > maxMissed {
 		slots = slots[len(slots)-maxMissed:]
 	}
 	runs := make([]lakeward.Run, len(slots))
 	for i, slot := range slots {
-		r := lakeward.NewRun(flow, string(item.AudienceID), lakeward.ScheduledSlot(slot), slot, at)
+		r := lakeward.NewRun(flow, item.Item, lakeward.ScheduledSlot(slot), slot, at)
 		switch {
 		case !flow.Enabled:
 			r.Skip(at, lakeward.SkipPaused, "the dataflow was disabled")

@@ -24,20 +24,23 @@ func (s *Store) CreateDataflow(ctx context.Context, d lakeward.Dataflow, now tim
 		if _, err := s.seal(ctx, tx, slotSecret(d), key[:], d.CreatedAt); err != nil {
 			return err
 		}
-		for _, it := range d.Items {
-			if err := insertItem(ctx, tx, d, it, now.Add(-time.Millisecond)); err != nil { // a start now is one
+		for _, e := range d.Entries() {
+			if err := insertEntry(ctx, tx, d, e, now.Add(-time.Millisecond)); err != nil { // a start now is one
 				return err
 			}
+		}
+		if err := setDatasets(ctx, tx, lakeward.Dataflow{}, d); err != nil {
+			return err
 		}
 		return s.insert(ctx, tx, document{dataflowKind, d.Sandbox, string(d.ID), d.Name, d, d.CreatedAt})
 	})
 }
 
-// insertItem adds an item of a dataflow: its next slot after now, or when evaluations make it due.
-func insertItem(ctx context.Context, tx *sql.Tx, d lakeward.Dataflow, it lakeward.DataflowItem, now time.Time) error {
-	next, from, until := dueTimes(it.Schedule, now)
+// insertEntry adds an item of a dataflow: its next slot after now, or when evaluations make it due.
+func insertEntry(ctx context.Context, tx *sql.Tx, d lakeward.Dataflow, e lakeward.Entry, now time.Time) error {
+	next, from, until := dueTimes(e.Schedule, now)
 	_, err := tx.ExecContext(ctx, `INSERT INTO flow_item (sandbox, flow, item, next_at, after_from, after_until, since_rev) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		d.Sandbox, d.ID, it.AudienceID, next, from, until, d.Rev)
+		d.Sandbox, d.ID, e.Item, next, from, until, d.Rev)
 	if err != nil {
 		return fmt.Errorf("store dataflow item: %w", err)
 	}
@@ -85,34 +88,45 @@ func (s *Store) UpdateDataflow(ctx context.Context, old, d lakeward.Dataflow, no
 		if current.Rev != old.Rev {
 			return &lakeward.Error{Kind: lakeward.Conflict, Code: "FLOW-1004", Msg: "the dataflow " + lakeward.Quote(d.Name) + " was changed meanwhile; look at it and change it again"}
 		}
-		for _, it := range old.Items {
-			if _, kept := d.Item(it.AudienceID); kept {
-				continue
-			}
-			if err := removeItem(ctx, tx, d, it, now); err != nil {
-				return err
-			}
+		if err := setEntries(ctx, tx, old, d, now); err != nil {
+			return err
 		}
-		for _, it := range d.Items {
-			was, had := old.Item(it.AudienceID)
-			err := error(nil)
-			switch {
-			case !had:
-				err = insertItem(ctx, tx, d, it, now.Add(-time.Millisecond))
-			case was.Schedule != it.Schedule:
-				err = rescheduleItem(ctx, tx, d, was, it, now)
-			}
-			if err != nil {
-				return err
-			}
+		if err := setDatasets(ctx, tx, old, d); err != nil {
+			return err
 		}
 		return s.update(ctx, tx, document{dataflowKind, d.Sandbox, string(d.ID), d.Name, d, d.CreatedAt})
 	})
 }
 
-// removeItem takes an audience out of its dataflow; its runs stay in the history.
-func removeItem(ctx context.Context, tx *sql.Tx, d lakeward.Dataflow, it lakeward.DataflowItem, now time.Time) error {
-	waiting, err := queryRuns(ctx, tx, `WHERE flow = $1 AND item = $2 AND state = 'queued' AND phase = 'new'`, d.ID, it.AudienceID)
+// setEntries brings the items of a dataflow to what it has now.
+func setEntries(ctx context.Context, tx *sql.Tx, old, d lakeward.Dataflow, now time.Time) error {
+	for _, e := range old.Entries() {
+		if _, kept := d.Entry(e.Item); kept {
+			continue
+		}
+		if err := removeEntry(ctx, tx, d, e, now); err != nil {
+			return err
+		}
+	}
+	for _, e := range d.Entries() {
+		was, had := old.Entry(e.Item)
+		err := error(nil)
+		switch {
+		case !had:
+			err = insertEntry(ctx, tx, d, e, now.Add(-time.Millisecond))
+		case was.Schedule != e.Schedule:
+			err = rescheduleEntry(ctx, tx, d, was, e, now)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeEntry takes an audience out of its dataflow; its runs stay in the history.
+func removeEntry(ctx context.Context, tx *sql.Tx, d lakeward.Dataflow, e lakeward.Entry, now time.Time) error {
+	waiting, err := queryRuns(ctx, tx, `WHERE flow = $1 AND item = $2 AND state = 'queued' AND phase = 'new'`, d.ID, e.Item)
 	if err != nil {
 		return err
 	}
@@ -124,18 +138,18 @@ func removeItem(ctx context.Context, tx *sql.Tx, d lakeward.Dataflow, it lakewar
 			return err
 		}
 	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM flow_item WHERE flow = $1 AND item = $2`, d.ID, it.AudienceID); err != nil {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM flow_item WHERE flow = $1 AND item = $2`, d.ID, e.Item); err != nil {
 		return fmt.Errorf("remove dataflow item: %w", err)
 	}
 	return cancelIdle(ctx, tx, d.Sandbox, "", now, lakeward.ByExport)
 }
 
-func rescheduleItem(ctx context.Context, tx *sql.Tx, d lakeward.Dataflow, was, it lakeward.DataflowItem, now time.Time) error {
-	next, from, until := dueTimes(it.Schedule, now)
-	reset := was.Schedule.Mode != it.Schedule.Mode
-	_, err := tx.ExecContext(ctx, `UPDATE flow_item SET next_at = $1, after_from = $2, after_until = $3 WHERE flow = $4 AND item = $5`, next, from, until, d.ID, it.AudienceID)
+func rescheduleEntry(ctx context.Context, tx *sql.Tx, d lakeward.Dataflow, was, e lakeward.Entry, now time.Time) error {
+	next, from, until := dueTimes(e.Schedule, now)
+	reset := was.Schedule.Mode != e.Schedule.Mode
+	_, err := tx.ExecContext(ctx, `UPDATE flow_item SET next_at = $1, after_from = $2, after_until = $3 WHERE flow = $4 AND item = $5`, next, from, until, d.ID, e.Item)
 	if err == nil && reset {
-		_, err = tx.ExecContext(ctx, `UPDATE flow_item SET baseline_generation = NULL, baseline_run = NULL, since_rev = $1 WHERE flow = $2 AND item = $3`, d.Rev, d.ID, it.AudienceID)
+		_, err = tx.ExecContext(ctx, `UPDATE flow_item SET baseline_generation = NULL, baseline_run = NULL, since_rev = $1 WHERE flow = $2 AND item = $3`, d.Rev, d.ID, e.Item)
 	}
 	if err != nil {
 		return fmt.Errorf("store dataflow item: %w", err)

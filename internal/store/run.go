@@ -13,17 +13,17 @@ import (
 )
 
 const runColumns = `id, sandbox, flow, item, slot, state, phase, attempt, nonce, rev, from_generation, to_generation, scheduled_at, generated_at,
-	not_before, created_at, started_at, ended_at, cause, counts, warnings, manifest, owed, plan, task`
+	not_before, created_at, started_at, ended_at, cause, counts, warnings, manifest, owed, plan, task, windows`
 
 // scanRun reads a row of runColumns.
 func scanRun(row interface{ Scan(...any) error }) (lakeward.Run, error) {
 	var r lakeward.Run
-	var nonce, cause, plan, task sql.NullString
+	var nonce, cause, plan, task, windows sql.NullString
 	var from, generated, notBefore, started, ended sql.NullInt64
 	var scheduled, created, owed int64
 	var counts, warnings string
 	err := row.Scan(&r.ID, &r.Sandbox, &r.DataflowID, &r.Item, &r.Slot, &r.State, &r.Phase, &r.Attempt, &nonce, &r.Rev, &from, &r.ToGeneration,
-		&scheduled, &generated, &notBefore, &created, &started, &ended, &cause, &counts, &warnings, &r.Manifest, &owed, &plan, &task)
+		&scheduled, &generated, &notBefore, &created, &started, &ended, &cause, &counts, &warnings, &r.Manifest, &owed, &plan, &task, &windows)
 	if err != nil {
 		return r, err
 	}
@@ -39,6 +39,9 @@ func scanRun(row interface{ Scan(...any) error }) (lakeward.Run, error) {
 	}
 	if plan.Valid && err == nil {
 		err = json.Unmarshal([]byte(plan.String), &r.Plan)
+	}
+	if windows.Valid && err == nil {
+		err = json.Unmarshal([]byte(windows.String), &r.Windows)
 	}
 	return r, err
 }
@@ -227,14 +230,20 @@ func advance(ctx context.Context, q querier, r *lakeward.Run, now time.Time, cha
 	if err != nil {
 		return err
 	}
+	var windows sql.NullString
+	if next.Windows != nil {
+		if windows, err = jsonOrNull(&next.Windows); err != nil {
+			return err
+		}
+	}
 	owed := 0
 	if next.Owed {
 		owed = 1
 	}
 	ok, err := changed(ctx, q, `UPDATE run SET state = $1, phase = $2, attempt = $3, nonce = $4, rev = $5, from_generation = $6, to_generation = $7, generated_at = $8,
-		not_before = $9, started_at = $10, ended_at = $11, cause = $12, counts = $13, manifest = $14, owed = $15, plan = $16, warnings = $17 WHERE id = $18 AND `+fenced("attempt", "$19")+` AND `+fenced("state", "$20"),
+		not_before = $9, started_at = $10, ended_at = $11, cause = $12, counts = $13, manifest = $14, owed = $15, plan = $16, warnings = $17, windows = $21 WHERE id = $18 AND `+fenced("attempt", "$19")+` AND `+fenced("state", "$20"),
 		next.State, next.Phase, next.Attempt, next.Nonce, next.Rev, next.FromGeneration, next.ToGeneration, millisOrNull(next.GeneratedAt), millisOrNull(next.NotBefore),
-		millisOrNull(next.StartedAt), millisOrNull(next.EndedAt), cause, string(counts), next.Manifest, owed, plan, string(warnings), r.ID, r.Attempt, r.State)
+		millisOrNull(next.StartedAt), millisOrNull(next.EndedAt), cause, string(counts), next.Manifest, owed, plan, string(warnings), r.ID, r.Attempt, r.State, windows)
 	if err != nil {
 		return fmt.Errorf("save run %s: %w", r.ID, err)
 	}
@@ -248,7 +257,8 @@ func advance(ctx context.Context, q querier, r *lakeward.Run, now time.Time, cha
 	return nil
 }
 
-// PinRun fixes what the run exports, in one transaction: configuration, window, names (S3).
+// PinRun fixes what the run exports, in one transaction: configuration, window, names (S3). The windows of datasets stand in
+// the run already.
 func (s *Store) PinRun(ctx context.Context, r *lakeward.Run, now time.Time, plan lakeward.Plan, generation int64) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		from, err := windowStart(ctx, tx, *r, plan, generation)

@@ -6,5 +6,17 @@ ALTER TABLE flow_item ADD COLUMN since_rev BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE flow_item ADD COLUMN after_from BIGINT;
 ALTER TABLE flow_item ADD COLUMN after_until BIGINT;
 
+-- Where the windows of a dataflow's datasets begin: each dataset has its own baseline. windows are those of a run.
+CREATE TABLE flow_dataset (
+  sandbox             TEXT   NOT NULL,
+  flow                TEXT   NOT NULL,
+  dataset             TEXT   NOT NULL,
+  since_rev           BIGINT NOT NULL,
+  baseline_generation BIGINT,
+  baseline_run        TEXT,
+  PRIMARY KEY (flow, dataset)
+);
+ALTER TABLE run ADD COLUMN windows TEXT;
+
 -- +goose Down
 SELECT 1;
