@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,9 @@ type NameValues struct {
 	Organization string
 	Sandbox      string
 	GeneratedAt  time.Time
+	DatasetID    string
+	DatasetName  string
+	ExportTime   time.Time // of datasets: the time of the slot
 }
 
 // nameToken is one piece of a template: literal text or a macro.
@@ -38,8 +42,17 @@ type nameToken struct {
 	text  string // the literal, or the pattern of DATETIME
 }
 
-// parseFileName splits a template into tokens. A template is a list of tokens, not a language (C13).
+// fileMacros may stand in file names (NAM-05).
+func fileMacros() []string {
+	return []string{"DESTINATION", "DESTINATION_NAME", "SEGMENT_ID", "SEGMENT_NAME", "DATETIME", "TIMESTAMP", "DESTINATION_INSTANCE_ID", "DESTINATION_INSTANCE_NAME", "ORGANIZATION_NAME", "SANDBOX_NAME"}
+}
+
 func parseFileName(template string) ([]nameToken, error) {
+	return parseTemplate(template, fileMacros())
+}
+
+// parseTemplate splits a template into tokens. A template is a list of tokens, not a language (C13).
+func parseTemplate(template string, macros []string) ([]nameToken, error) {
 	var tokens []nameToken
 	rest := template
 	for rest != "" {
@@ -52,13 +65,13 @@ func parseFileName(template string) ([]nameToken, error) {
 		}
 		macro, after, found := strings.Cut(rest[i+1:], "%")
 		if !found {
-			return nil, invalid("NAME-1004", "the file name holds a single %%; macros stand between two")
+			return nil, invalid("NAME-1004", "the name holds a single %%; macros stand between two")
 		}
 		t := nameToken{macro: macro}
 		if name, arg, ok := strings.Cut(macro, "("); ok && strings.HasSuffix(arg, ")") {
 			t = nameToken{macro: name, text: strings.TrimSuffix(arg, ")")}
 		}
-		if err := t.check(); err != nil {
+		if err := t.check(macros); err != nil {
 			return nil, err
 		}
 		tokens = append(tokens, t)
@@ -67,20 +80,14 @@ func parseFileName(template string) ([]nameToken, error) {
 	return tokens, nil
 }
 
-func (t nameToken) check() error {
-	switch t.macro {
-	case "DATETIME":
-		if t.text != dateTimePattern && t.text != dateTimeEditor {
-			return invalid("NAME-1003", "the date pattern is %s or %s, not %s", dateTimePattern, dateTimeEditor, Quote(t.text))
-		}
-		return nil
-	case "DESTINATION", "DESTINATION_NAME", "SEGMENT_ID", "SEGMENT_NAME", "TIMESTAMP", "DESTINATION_INSTANCE_ID",
-		"DESTINATION_INSTANCE_NAME", "ORGANIZATION_NAME", "SANDBOX_NAME":
-		if t.text == "" {
-			return nil
-		}
+func (t nameToken) check(macros []string) error {
+	switch {
+	case !slices.Contains(macros, t.macro) || t.macro != "DATETIME" && t.text != "":
+		return invalid("NAME-1004", "there is no macro %s", Quote("%"+t.macro+"%"))
+	case t.macro == "DATETIME" && t.text != dateTimePattern && t.text != dateTimeEditor:
+		return invalid("NAME-1003", "the date pattern is %s or %s, not %s", dateTimePattern, dateTimeEditor, Quote(t.text))
 	}
-	return invalid("NAME-1004", "there is no macro %s", Quote("%"+t.macro+"%"))
+	return nil
 }
 
 // ValidateFileName checks a template of the own surfaces: the destination and the audience
@@ -190,6 +197,12 @@ func (t nameToken) expand(v NameValues) string {
 		return sanitizeName(v.Organization)
 	case "SANDBOX_NAME":
 		return sanitizeName(v.Sandbox)
+	case "DATASET_ID":
+		return v.DatasetID
+	case "DATASET_NAME":
+		return sanitizeName(v.DatasetName)
+	case "EXPORT_TIME":
+		return datasetDirectoryLabel + v.ExportTime.UTC().Format(exportTimeLayout)
 	}
 	return t.text
 }

@@ -86,13 +86,7 @@ func ExpandFolder(folder string, v NameValues) (string, error) {
 	}
 	segments := strings.Split(folder, "/")
 	for i, s := range segments {
-		s = strings.NewReplacer(
-			"%SEGMENT_NAME%", sanitizeName(v.AudienceName),
-			"%SEGMENT_ID%", v.AudienceID,
-			"%DATETIME%", v.GeneratedAt.UTC().Format("01022006_150405"),
-			"%TIMESTAMP%", unixText(v.GeneratedAt),
-			"%DESTINATION_NAME%", sanitizeName(v.DataflowName),
-		).Replace(s)
+		s = expandSegment(s, v, v.GeneratedAt.UTC().Format("01022006_150405"), unixText(v.GeneratedAt))
 		if strings.Trim(s, ".") == "" {
 			return "", invalid("PATH-1001", "a folder level is empty or only dots once its macros are filled")
 		}
@@ -103,4 +97,15 @@ func ExpandFolder(folder string, v NameValues) (string, error) {
 		return "", invalid("PATH-1006", "the folder path is longer than %d bytes once its macros are filled", maxPath)
 	}
 	return out, nil
+}
+
+// expandSegment fills the macros of one level; the two times are given as texts.
+func expandSegment(s string, v NameValues, datetime, timestamp string) string {
+	return strings.NewReplacer(
+		"%SEGMENT_NAME%", sanitizeName(v.AudienceName),
+		"%SEGMENT_ID%", v.AudienceID,
+		"%DATETIME%", datetime,
+		"%TIMESTAMP%", timestamp,
+		"%DESTINATION_NAME%", sanitizeName(v.DataflowName),
+	).Replace(s)
 }

@@ -75,6 +75,19 @@ func TestValidateFileName(t *testing.T) {
 	}
 }
 
+// DLV-17: folder and longest file name fit into a path.
+func TestPlace(t *testing.T) {
+	d := lakeward.Destination{FileType: lakeward.CSV, Folder: strings.Repeat("a234567890/", 85) + "b"}
+	if _, _, err := d.Place(lakeward.DefaultFileName, d.Extension(), values()); lakeward.CodeOf(err) != "PATH-1006" {
+		t.Errorf("936 and about 100 bytes: %v", err)
+	}
+	d.Folder = d.Folder[11*10:]
+	folder, stem, err := d.Place("%SEGMENT_ID%_%ORGANIZATION_NAME%", d.Extension(), values())
+	if err != nil || folder != d.Folder || stem != values().AudienceID+"_My Org" {
+		t.Errorf("Place = %q, %q, %v", folder, stem, err)
+	}
+}
+
 // S30, CON-15, BI-F: folder paths.
 func TestParseFolder(t *testing.T) {
 	for _, test := range []struct{ name, path, want, code string }{
@@ -158,7 +171,7 @@ func TestMapping(t *testing.T) {
 			var headers []string
 			if err == nil {
 				var cols []lakeward.Column
-				cols, err = lakeward.ResolveMapping(f.Mapping, union, lakeward.StandardNamespaces())
+				cols, err = lakeward.ResolveMapping(f.Mapping, union, lakeward.StandardNamespaces(), lakeward.Destination{FileType: lakeward.CSV})
 				for _, c := range cols {
 					headers = append(headers, c.Target)
 				}

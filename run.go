@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -23,6 +24,17 @@ func ScheduledSlot(t time.Time) string {
 
 // ManualSlot names the slot of an export by hand (DLV-10).
 func ManualSlot(key string) string { return "manual:" + key }
+
+// EvaluationSlot names the slot of an export after an evaluation (DLV-10).
+func EvaluationSlot(t TaskID) string { return "eval:" + string(t) }
+
+// Rerun names the slot of the n-th run of a slot, from the second on (DLV-10).
+func Rerun(slot string, n int) string { return fmt.Sprintf("%s#%d", slot, n) }
+
+// BySchedule reports whether the schedule made the run due: only such runs move the baseline (DLV-122).
+func (r Run) BySchedule() bool {
+	return strings.HasPrefix(r.Slot, "at:") || strings.HasPrefix(r.Slot, "eval:")
+}
 
 // RunState says who may act on a run (DLV-32).
 type RunState string
@@ -112,7 +124,7 @@ const (
 	FailTimeline  = "DEST-FAIL-TIMELINE"
 )
 
-// Counts are the books of a run, in profiles except Rows (MON-08).
+// Counts are the books of a run, in profiles except Rows (MON-08); of datasets in records.
 type Counts struct {
 	Received          int64 `json:"received"`  // members at the pinned generation
 	Activated         int64 `json:"activated"` // profiles written
@@ -120,12 +132,15 @@ type Counts struct {
 	ExcludedMandatory int64 `json:"excludedMandatory"`
 	ExcludedIdentity  int64 `json:"excludedIdentity"`
 	ExcludedConsent   int64 `json:"excludedConsent"`
+	ExcludedOld       int64 `json:"excludedOld,omitempty"` // of datasets: events that are too old (DSX-22)
 	Failed            int64 `json:"failed"`
 	Deduplicated      int64 `json:"deduplicated"`
 }
 
 // Excluded is the number of profiles left out for missing values or consent.
-func (c Counts) Excluded() int64 { return c.ExcludedMandatory + c.ExcludedIdentity + c.ExcludedConsent }
+func (c Counts) Excluded() int64 {
+	return c.ExcludedMandatory + c.ExcludedIdentity + c.ExcludedConsent + c.ExcludedOld
+}
 
 // Balance fails if the books do not balance (INV-15). expectedRows is the number of values of the
 // mapped namespace over the written profiles, one a profile if none is mapped.
@@ -178,7 +193,7 @@ type Run struct {
 	ID             RunID      `json:"id"`
 	Sandbox        string     `json:"sandbox"`
 	DataflowID     DataflowID `json:"dataflowId"`
-	Item           string     `json:"item"` // the audience id
+	Item           string     `json:"item"` // the audience id, or DatasetsItem
 	Slot           string     `json:"slot"`
 	State          RunState   `json:"state"`
 	Phase          RunPhase   `json:"phase"`
@@ -187,21 +202,42 @@ type Run struct {
 	Rev            int        `json:"rev"`
 	FromGeneration *int64     `json:"fromGeneration"` // nil for a full run
 	ToGeneration   int64      `json:"toGeneration"`
-	ScheduledAt    time.Time  `json:"scheduledAt"`
-	GeneratedAt    *time.Time `json:"generatedAt,omitempty"`
-	NotBefore      *time.Time `json:"notBefore,omitempty"`
-	Task           TaskID     `json:"evaluation,omitempty"` // that the run waits for, "" for none
-	CreatedAt      time.Time  `json:"createdAt"`
-	StartedAt      *time.Time `json:"startedAt,omitempty"`
-	EndedAt        *time.Time `json:"endedAt,omitempty"`
-	Cause          *Cause     `json:"cause,omitempty"`
-	Counts         Counts     `json:"counts"`
-	Warnings       Warnings   `json:"warnings,omitempty"`
-	Manifest       string     `json:"manifest,omitempty"` // path in the container
-	Files          []File     `json:"files"`
-	Owed           bool       `json:"tombstoneOwed,omitempty"` // failed, not yet closed at the destination (DLV-83)
-	Plan           *Plan      `json:"-"`
+	// Windows are those of the datasets of a run that exports such.
+	Windows     []DatasetWindow `json:"windows,omitempty"`
+	ScheduledAt time.Time       `json:"scheduledAt"`
+	GeneratedAt *time.Time      `json:"generatedAt,omitempty"`
+	NotBefore   *time.Time      `json:"notBefore,omitempty"`
+	Task        TaskID          `json:"evaluation,omitempty"` // that the run waits for, "" for none
+	CreatedAt   time.Time       `json:"createdAt"`
+	StartedAt   *time.Time      `json:"startedAt,omitempty"`
+	EndedAt     *time.Time      `json:"endedAt,omitempty"`
+	Cause       *Cause          `json:"cause,omitempty"`
+	Counts      Counts          `json:"counts"`
+	Warnings    Warnings        `json:"warnings,omitempty"`
+	Manifest    string          `json:"manifest,omitempty"` // path in the container
+	Files       []File          `json:"files"`
+	Owed        bool            `json:"tombstoneOwed,omitempty"` // failed, not yet closed at the destination (DLV-83)
+	Plan        *Plan           `json:"-"`
 }
+
+// NewRun is a queued run of one item of a dataflow for one slot.
+func NewRun(d Dataflow, item, slot string, scheduled, created time.Time) Run {
+	return Run{ID: NewRunID(d.ID, item, slot), Sandbox: d.Sandbox, DataflowID: d.ID, Item: item, Slot: slot, State: Queued, Phase: PhaseNew, Attempt: 1, Rev: d.Rev,
+		ScheduledAt: scheduled, CreatedAt: created}
+}
+
+// Skip closes a run that will not be worked on, with the reason.
+func (r *Run) Skip(at time.Time, code, message string) {
+	r.State, r.EndedAt, r.Cause = Skipped, &at, &Cause{Code: code, Message: message}
+}
+
+// Why runs are skipped (DLV-32).
+const (
+	SkipMissed    = "missed"
+	SkipPaused    = "paused"
+	SkipCollapsed = "collapsed"
+	SkipRemoved   = "removed" // the audience was taken out of the dataflow
+)
 
 // Plan is the configuration that a run pinned: later edits apply to later runs (S0, P).
 type Plan struct {
@@ -213,10 +249,22 @@ type Plan struct {
 	Stem        string      `json:"stem"`   // of the file names
 	Hash        string      `json:"generationHash"`
 	Mode        Mode        `json:"mode,omitempty"`
+	// Datasets are what a run of datasets exports, instead of the audience.
+	Datasets []PlannedDataset `json:"datasets,omitempty"`
+	Run      RunID            `json:"run,omitempty"` // of such a run: its file names are made of it
+}
+
+// Incremental reports whether runs of an item by its schedule export what changed.
+func (p Plan) Incremental(item string) bool {
+	it, ok := p.Dataflow.Item(AudienceID(item))
+	return ok && it.Schedule.Mode == IncrementalExport
 }
 
 // FilePath is the final path of part k of the run.
 func (p Plan) FilePath(k int) string {
+	if p.Datasets != nil {
+		return p.datasetPath(k)
+	}
 	return join(p.Folder, PartName(p.Stem, k, p.Destination.Extension()))
 }
 
@@ -225,7 +273,11 @@ func (p Plan) ManifestPath(run RunID) string {
 	if !p.Destination.Manifest {
 		return ""
 	}
-	return join(p.Folder, ManifestName(p.Dataflow.ID, run))
+	folder := p.Folder
+	if p.Datasets != nil {
+		folder = p.datasetFolder()
+	}
+	return join(folder, ManifestName(p.Dataflow.ID, run))
 }
 
 func join(folder, name string) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,8 @@ import (
 )
 
 func dataflowCommand(a *app) *cobra.Command {
-	return group("dataflow", "Dataflows: which audiences go where, with which columns and when", dataflowCreate(a), dataflowList(a), dataflowShow(a), dataflowRun(a))
+	return group("dataflow", "Dataflows: which audiences or datasets go where, with which columns and when", dataflowCreate(a), dataflowEdit(a), dataflowList(a), dataflowShow(a),
+		dataflowNext(a), dataflowPreview(a), dataflowPreviewName(a), dataflowRun(a))
 }
 
 // dataflowFlags are the scalar flags of dataflow create.
@@ -22,15 +24,16 @@ type dataflowFlags struct {
 	file, destination, fileName string
 	audiences, maps             []string
 	mandatory, keys             []string
-	schedule                    lakeward.Schedule
-	frequency                   string
+	datasets                    []string
+	folders                     string
+	schedule                    scheduleFlags
 	noEvaluate                  bool
 }
 
 func dataflowCreate(a *app) *cobra.Command {
 	var f dataflowFlags
 	flow := lakeward.Dataflow{EvaluateFirst: true}
-	c := &cobra.Command{Use: "create NAME --destination DESTINATION --audience AUDIENCE --map FIELD[=HEADER]", Short: "Activate audiences to a destination", Args: exactly("NAME"),
+	c := &cobra.Command{Use: "create NAME --destination DESTINATION --audience AUDIENCE --map FIELD[=HEADER]", Short: "Activate audiences, or datasets, to a destination", Args: exactly("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.file != "" {
 				if err := a.readDocument(f.file, &flow); err != nil {
@@ -43,7 +46,7 @@ func dataflowCreate(a *app) *cobra.Command {
 			if f.destination == "" {
 				f.destination = string(flow.DestinationID)
 			}
-			if err := f.apply(&flow); err != nil {
+			if err := f.apply(c.Flags().Changed, &flow); err != nil {
 				return err
 			}
 			flow.Name, flow.Sandbox = args[0], a.settings.sandbox
@@ -78,25 +81,51 @@ func (f *dataflowFlags) register(c *cobra.Command) {
 	fl.StringArrayVar(&f.mandatory, "mandatory", nil, "a mapped field without which a profile is left out; repeatable")
 	fl.StringArrayVar(&f.keys, "key", nil, "a mapped field that is (part of) the deduplication key; at most two")
 	fl.StringVar(&f.fileName, "file-name", lakeward.DefaultFileName, "template of the file names")
+	fl.StringArrayVar(&f.datasets, "dataset", nil, "name or id of a dataset, instead of audiences; repeatable. Its files are incremental unless --full --frequency ONCE is given")
+	fl.StringVar(&f.folders, "folders", lakeward.DefaultDatasetFolders, "template of the folders of datasets, below that of the destination; / for none")
 	fl.BoolVar(&f.noEvaluate, "no-evaluate", false, "export what the last evaluation gave, instead of evaluating the audiences before each scheduled export")
-	fl.StringVar(&f.frequency, "frequency", string(lakeward.Daily), "ONCE or DAILY")
-	fl.StringVar(&f.schedule.StartDate, "start-date", "", "first day, YYYY-MM-DD in UTC (default: tomorrow)")
-	fl.StringVar(&f.schedule.EndDate, "end-date", "", "day after the last one, YYYY-MM-DD (default: none)")
-	fl.StringVar(&f.schedule.StartTime, "start-time", "00:00", "time of day, HH:MM in UTC")
+	f.schedule.register(c)
 }
 
 // apply adds what the flags say to the dataflow.
-func (f *dataflowFlags) apply(flow *lakeward.Dataflow) error {
+func (f *dataflowFlags) apply(changed func(flag string) bool, flow *lakeward.Dataflow) error {
 	if f.noEvaluate {
 		flow.EvaluateFirst = false
 	}
-	f.schedule.Mode, f.schedule.Frequency = lakeward.FullExport, lakeward.Frequency(f.frequency)
-	if f.schedule.StartDate == "" {
-		f.schedule.StartDate = lakeward.DefaultSchedule(time.Now()).StartDate
+	if len(f.datasets) > 0 {
+		return f.datasetExport(changed, flow)
+	}
+	schedule, err := f.schedule.apply(changed, lakeward.DefaultSchedule(time.Now()))
+	if err != nil {
+		return err
 	}
 	for _, ref := range f.audiences {
-		flow.Items = append(flow.Items, lakeward.DataflowItem{AudienceID: lakeward.AudienceID(ref), Schedule: f.schedule, FileName: f.fileName})
+		flow.Items = append(flow.Items, lakeward.DataflowItem{AudienceID: lakeward.AudienceID(ref), Schedule: schedule, FileName: f.fileName})
 	}
+	return f.mapping(flow)
+}
+
+// datasetExport makes it a dataflow of datasets. Without an end date it ends after six months.
+func (f *dataflowFlags) datasetExport(changed func(flag string) bool, flow *lakeward.Dataflow) error {
+	if len(f.audiences)+len(f.maps)+len(f.mandatory)+len(f.keys) > 0 || changed("file-name") {
+		return usage("--dataset goes with --folders and the schedule; audiences, columns and file names are of other dataflows")
+	}
+	s, err := f.schedule.apply(changed, lakeward.DefaultDatasetSchedule(time.Now()))
+	if err != nil {
+		return err
+	}
+	if !changed("end-date") {
+		s = s.WithEnd()
+	}
+	flow.Datasets = &lakeward.DatasetExport{Schedule: s, Folders: f.folders}
+	for _, ref := range f.datasets {
+		flow.Datasets.IDs = append(flow.Datasets.IDs, lakeward.DatasetID(ref))
+	}
+	return nil
+}
+
+// mapping adds the columns and marks them.
+func (f *dataflowFlags) mapping(flow *lakeward.Dataflow) error {
 	for _, m := range f.maps {
 		source, target, _ := strings.Cut(m, "=")
 		flow.Mapping = append(flow.Mapping, lakeward.Mapping{Source: source, Target: target})
@@ -131,9 +160,9 @@ func dataflowList(a *app) *cobra.Command {
 				return err
 			}
 			return a.print(list, func() table {
-				t := table{{"NAME", "ENABLED", "AUDIENCES", "COLUMNS", "ID"}}
+				t := table{{"NAME", "ENABLED", "AUDIENCES OR DATASETS", "COLUMNS", "ID"}}
 				for _, x := range list {
-					t = append(t, []string{x.Name, strconv.FormatBool(x.Enabled), strconv.Itoa(len(x.Items)), strconv.Itoa(len(x.Mapping)), string(x.ID)})
+					t = append(t, []string{x.Name, strconv.FormatBool(x.Enabled), strconv.Itoa(exportedThings(x)), strconv.Itoa(len(x.Mapping)), string(x.ID)})
 				}
 				return t
 			})
@@ -155,21 +184,40 @@ func dataflowShow(a *app) *cobra.Command {
 
 func dataflowTable(ctx context.Context, d *directory, f lakeward.Dataflow) table {
 	t := pairs("Dataflow", f.Name, "Id", string(f.ID), "Destination", string(f.DestinationID), "Enabled", strconv.FormatBool(f.Enabled), "Evaluates first", strconv.FormatBool(f.EvaluateFirst))
+	if f.Datasets != nil {
+		return append(t, datasetRows(ctx, d, f)...)
+	}
 	t = append(t, []string{}, []string{"AUDIENCE", "EXPORT", "FREQUENCY", "START", "END", "NEXT", "FILE NAME"})
 	for _, it := range f.Items {
 		next := "-"
 		if at, err := d.store.NextSlot(ctx, f.ID, string(it.AudienceID)); err == nil {
 			next = timeText(at)
 		}
-		end := it.Schedule.EndDate
-		if end == "" {
-			end = "-"
-		}
-		t = append(t, []string{string(it.AudienceID), string(it.Schedule.Mode), string(it.Schedule.Frequency), it.Schedule.StartDate + " " + it.Schedule.StartTime + "Z", end, next, it.FileName})
+		t = append(t, []string{string(it.AudienceID), string(it.Schedule.Mode), string(it.Schedule.Frequency), startText(it.Schedule), cmp.Or(it.Schedule.EndDate, "-"), next, it.FileName})
 	}
 	t = append(t, []string{}, []string{"FIELD", "HEADER", "MANDATORY", "KEY"})
 	for _, m := range f.Mapping {
 		t = append(t, []string{m.Source, m.Target, strconv.FormatBool(m.Mandatory), strconv.FormatBool(m.Key)})
+	}
+	return t
+}
+
+// exportedThings is the number of audiences or datasets.
+func exportedThings(f lakeward.Dataflow) int {
+	if f.Datasets != nil {
+		return len(f.Datasets.IDs)
+	}
+	return len(f.Items)
+}
+
+func datasetRows(ctx context.Context, d *directory, f lakeward.Dataflow) table {
+	next, s := "-", f.Datasets.Schedule
+	if at, err := d.store.NextSlot(ctx, f.ID, lakeward.DatasetsItem); err == nil {
+		next = timeText(at)
+	}
+	t := table{{}, {"EXPORT", "FREQUENCY", "START", "END", "NEXT", "FOLDERS"}, {string(s.Mode), string(s.Frequency), startText(s), cmp.Or(s.EndDate, "-"), next, f.Datasets.Folders}, {}, {"DATASET"}}
+	for _, id := range f.Datasets.IDs {
+		t = append(t, []string{string(id)})
 	}
 	return t
 }

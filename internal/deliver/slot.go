@@ -40,10 +40,12 @@ type Record struct {
 	FromGeneration *int64              `json:"fromGeneration"`
 	ToGeneration   int64               `json:"toGeneration"`
 	GenerationHash string              `json:"generationHash"`
-	Files          []lakeward.File     `json:"files"`
-	Counts         lakeward.Counts     `json:"counts"`
-	Manifest       *string             `json:"manifest"`
-	Reason         string              `json:"reason,omitempty"` // of a tombstone
+	// Windows are those of datasets; fromGeneration is null then.
+	Windows  []lakeward.DatasetWindow `json:"windows,omitempty"`
+	Files    []lakeward.File          `json:"files"`
+	Counts   lakeward.Counts          `json:"counts"`
+	Manifest *string                  `json:"manifest"`
+	Reason   string                   `json:"reason,omitempty"` // of a tombstone
 
 	mode lakeward.Mode // in which it was written: it decides how it is published
 }
@@ -122,7 +124,7 @@ func decodeRecord(data, key []byte, domain string, run lakeward.RunID) (*Record,
 func (l *Lake) newRecord(r *lakeward.Run, kind string) Record {
 	rec := Record{V: 1, Kind: kind, Run: r.ID, Flow: r.DataflowID, Item: r.Item, Slot: r.Slot, Attempt: r.Attempt, Nonce: r.Nonce,
 		ScheduledTime: r.ScheduledAt.UTC().Format(time.RFC3339), Rev: r.Rev, Store: l.Store, Epoch: l.Store, EpochNo: 0,
-		FromGeneration: r.FromGeneration, ToGeneration: r.ToGeneration, mode: l.Mode}
+		FromGeneration: r.FromGeneration, ToGeneration: r.ToGeneration, Windows: r.Windows, mode: l.Mode}
 	if r.GeneratedAt != nil {
 		rec.GeneratedAt = r.GeneratedAt.UTC().Format(time.RFC3339)
 	}

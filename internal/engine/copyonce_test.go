@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/checker"
@@ -60,7 +61,12 @@ func TestStaticNames(t *testing.T) {
 					t.Errorf("verify: %+v", v.Problems)
 				}
 			}
-			if other := w.export(w.static("out")); other.State != lakeward.Failed || other.Cause.Code != lakeward.FailConflict {
+			unchecked := flow // CreateDataflow refuses it
+			unchecked.ID, unchecked.Name = lakeward.DataflowID(lakeward.NewID()), lakeward.NewID()
+			if err := w.store.CreateDataflow(t.Context(), unchecked, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			if other := w.export(unchecked); other.State != lakeward.Failed || other.Cause.Code != lakeward.FailConflict {
 				t.Errorf("another dataflow on the same name: %s, %+v", other.State, other.Cause)
 			}
 			write(t, w.path(first.Files[0].Path), []byte("somebody else's"))

@@ -26,10 +26,13 @@ type Config struct {
 	Log       *slog.Logger
 	// Retry is how single requests are repeated, RetryWindow how long a run is tried again before it
 	// fails; 0 fails it at once, for commands that somebody waits for.
-	Retry       lake.Retry
-	RetryWindow time.Duration
-	Block       int // size of the first blocks of an upload in bytes; 0 means the client's
-	Workers     int // runs at the same time; 0 means 2
+	Retry        lake.Retry
+	RetryWindow  time.Duration
+	Block        int    // size of the first blocks of an upload in bytes; 0 means the client's
+	Workers      int    // runs at the same time; 0 means 2
+	Organization string // in file names; "" means Lakeward
+	// ExtendedFrequencies offers weekly and monthly exports (D02).
+	ExtendedFrequencies bool
 }
 
 // Engine does the work. It is safe for concurrent use.
@@ -51,6 +54,9 @@ type Engine struct {
 func New(cfg Config) *Engine {
 	if cfg.Workers == 0 {
 		cfg.Workers = 2
+	}
+	if cfg.Organization == "" {
+		cfg.Organization = "Lakeward"
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -2,18 +2,14 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
 	"time"
 
 	"github.com/lakeward/lakeward"
-	"github.com/lakeward/lakeward/internal/compress"
 	"github.com/lakeward/lakeward/internal/deliver"
-	"github.com/lakeward/lakeward/internal/encode"
 	"github.com/lakeward/lakeward/internal/proof"
-	"github.com/lakeward/lakeward/internal/vector"
 )
 
 // export performs one attempt of a run, from its last durable fact to its books. It is the whole of an
@@ -50,21 +46,21 @@ func (e *Engine) export(ctx context.Context, r *lakeward.Run) error {
 		}
 		d.Mode = r.Plan.Mode
 	}
-	s, err := e.selectMembers(ctx, r)
+	l, err := e.load(ctx, r)
 	if err != nil {
 		return err
 	}
-	if err := e.checkNames(ctx, d, r, s); err != nil {
+	if err := e.checkNames(ctx, d, r, l); err != nil {
 		return err
 	}
-	files, err := e.prepare(ctx, d, r, s)
+	files, err := e.prepare(ctx, d, r, l)
 	if err != nil {
 		return err
 	}
-	if err := s.counts.Balance(s.rows); err != nil {
+	if err := l.counts.Balance(l.rows); err != nil {
 		return err
 	}
-	if rec, err = d.Commit(ctx, r, files, s.counts, r.Plan.ManifestPath(r.ID)); err != nil {
+	if rec, err = d.Commit(ctx, r, files, l.counts, r.Plan.ManifestPath(r.ID)); err != nil {
 		return err
 	}
 	return e.finish(ctx, d, r, rec)
@@ -110,29 +106,17 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 	if err != nil {
 		return err
 	}
-	dest, err := e.store.Destination(ctx, r.Sandbox, string(flow.DestinationID))
-	if err != nil {
-		return err
-	}
-	account, err := e.store.Account(ctx, r.Sandbox, string(dest.AccountID))
-	if err != nil {
-		return err
-	}
-	audience, err := e.store.Audience(ctx, r.Sandbox, r.Item)
-	if err != nil {
-		return err
-	}
-	item, ok := flow.Item(audience.ID)
-	if !ok {
-		return fmt.Errorf("audience %s is not part of dataflow %s any more", audience.ID, flow.ID)
-	}
 	if err := e.evaluated(ctx, r); err != nil {
 		return err
 	}
 	if err := e.expire(ctx, r.Sandbox, now()); err != nil {
 		return err
 	}
-	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, audience.Policy(), r.ToGeneration) // that of its evaluation, or the newest
+	policy, err := e.policyOfItem(ctx, r.Sandbox, r.Item)
+	if err != nil {
+		return err
+	}
+	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, policy, r.ToGeneration) // that of its evaluation, or the newest
 	if err != nil {
 		return err
 	}
@@ -141,18 +125,30 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 	if err != nil {
 		return err
 	}
-	names := lakeward.NameValues{AudienceID: r.Item, AudienceName: audience.Name, DataflowID: string(flow.ID), DataflowName: flow.Name, Sandbox: r.Sandbox, GeneratedAt: at}
-	plan := lakeward.Plan{Dataflow: flow, Destination: dest, Location: account.URL, Audience: audience, Hash: snap.Hash}
-	if plan.Mode, err = d.FindMode(ctx, dest.Mode); err != nil {
+	plan, err := e.planRun(ctx, r, flow, snap.Generation, at)
+	if err != nil {
 		return err
 	}
-	if plan.Folder, err = lakeward.ExpandFolder(dest.Folder, names); err != nil {
-		return err
-	}
-	if plan.Stem, err = lakeward.FileStem(item.FileName, dest.Extension(), names); err != nil {
+	plan.Hash = snap.Hash
+	if plan.Mode, err = d.FindMode(ctx, plan.Destination.Mode); err != nil {
 		return err
 	}
 	return e.store.PinRun(ctx, r, at, plan, snap.Generation)
+}
+
+// planRun is what a run exports at a time, up to a generation; the windows of datasets are noted in the run.
+func (e *Engine) planRun(ctx context.Context, r *lakeward.Run, flow lakeward.Dataflow, to int64, at time.Time) (lakeward.Plan, error) {
+	if r.Item != lakeward.DatasetsItem || flow.Datasets == nil {
+		return e.plan(ctx, flow, r.Item, at)
+	}
+	plan, err := e.planDatasets(ctx, *r, flow, at)
+	if err != nil {
+		return plan, err
+	}
+	if r.Windows, err = e.store.DatasetWindows(ctx, *r, flow, to); err != nil {
+		return plan, err
+	}
+	return plan, e.countParts(ctx, r, &plan, at)
 }
 
 // evaluated fails if the evaluation that a run has waited for did.
@@ -192,9 +188,9 @@ func (e *Engine) generatedAt(ctx context.Context, r *lakeward.Run) (time.Time, e
 }
 
 // checkNames fails early if a final name is taken by something that this dataflow did not write.
-func (e *Engine) checkNames(ctx context.Context, d *deliver.Lake, r *lakeward.Run, s *selection) error {
+func (e *Engine) checkNames(ctx context.Context, d *deliver.Lake, r *lakeward.Run, l *load) error {
 	var paths []string
-	for k := range s.parts {
+	for k := range l.parts {
 		paths = append(paths, r.Plan.FilePath(k))
 	}
 	if m := r.Plan.ManifestPath(r.ID); m != "" {
@@ -204,25 +200,23 @@ func (e *Engine) checkNames(ctx context.Context, d *deliver.Lake, r *lakeward.Ru
 }
 
 // prepare stages every part and checks that what was written is what was selected (DLV-48).
-func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, s *selection) ([]lakeward.File, error) {
+func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, l *load) ([]lakeward.File, error) {
 	var files []lakeward.File
 	ambiguous := int64(0)
-	for k, p := range s.parts {
-		var w *partWriter
-		f, err := d.Stage(ctx, r, lakeward.File{Index: k, Path: r.Plan.FilePath(k)}, func(out io.Writer) (int64, error) {
-			w = &partWriter{e: e, s: s, plan: r.Plan}
-			return w.write(ctx, out, p)
+	for k, want := range l.parts {
+		doubts := int64(0) // of the last try
+		f, err := d.Stage(ctx, r, lakeward.File{Index: k, Path: r.Plan.FilePath(k)}, func(out io.Writer) (rows int64, err error) {
+			rows, doubts, err = l.write(ctx, out, k)
+			return rows, err
 		})
 		if err != nil {
 			return nil, err
 		}
-		if f.Rows != p.rows {
-			return nil, &lakeward.Error{Kind: lakeward.Internal, Code: lakeward.FailInternal, Msg: fmt.Sprintf("part %d has %d rows, %d were selected", k, f.Rows, p.rows)}
+		if f.Rows != want {
+			return nil, &lakeward.Error{Kind: lakeward.Internal, Code: lakeward.FailInternal, Msg: fmt.Sprintf("part %d has %d rows, %d were selected", k, f.Rows, want)}
 		}
-		if w != nil {
-			ambiguous += w.ambiguous
-		}
-		s.counts.Rows += f.Rows
+		ambiguous += doubts
+		l.counts.Rows += f.Rows
 		files = append(files, f)
 	}
 	return files, e.store.AdvanceRun(ctx, r, now(), func(r *lakeward.Run) {
@@ -233,46 +227,6 @@ func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, 
 			r.Warnings = lakeward.Warnings{lakeward.WarnDelimiter: ambiguous}
 		}
 	})
-}
-
-// partWriter is the stack of writers of one part: scan, map, encode, compress.
-type partWriter struct {
-	e         *Engine
-	s         *selection
-	plan      *lakeward.Plan
-	ambiguous int64
-}
-
-// write puts the rows of a part into out and returns their number.
-func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int64, err error) {
-	packed, err := compress.New(out, w.plan.Destination.Compression)
-	if err != nil {
-		return 0, err
-	}
-	headers := make([]string, len(w.s.columns))
-	for i, c := range w.s.columns {
-		headers[i] = c.Target
-	}
-	encoded, err := encode.NewCSV(packed, headers, w.plan.Destination.CSV)
-	if err != nil {
-		return 0, err
-	}
-	projected, err := w.e.newProjector(w.s)
-	if err != nil {
-		return 0, err
-	}
-	defer projected.close()
-	for chunk, err := range w.e.warehouse.Scan(ctx, w.s.snap, p.numbers, w.s.fields, w.s.namespace) {
-		if err != nil {
-			return 0, err
-		}
-		if err := projected.each(chunk, func(c *vector.Chunk) error { return encoded.Write(c) }); err != nil {
-			return 0, err
-		}
-	}
-	w.ambiguous = encoded.Ambiguous()
-	// In this order: each Close writes its last bytes into the next.
-	return encoded.Rows(), errors.Join(encoded.Close(), packed.Close())
 }
 
 // finish acts on the slot record of a run, ours or one that was found: a commit is rolled forward and
@@ -301,6 +255,9 @@ func (e *Engine) finish(ctx context.Context, d *deliver.Lake, r *lakeward.Run, r
 	err = e.store.BookRun(ctx, r, now(), func(r *lakeward.Run) {
 		at := now()
 		r.State, r.Phase, r.EndedAt, r.Counts, r.Cause, r.Owed = lakeward.Succeeded, lakeward.PhaseBooked, &at, rec.Counts, nil, false
+		if r.Plan == nil { // our database is of before the pin: the record knows the window
+			r.Rev, r.FromGeneration, r.ToGeneration, r.Windows = rec.Rev, rec.FromGeneration, rec.ToGeneration, rec.Windows
+		}
 		if rec.Manifest != nil {
 			r.Manifest = *rec.Manifest
 		}

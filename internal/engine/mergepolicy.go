@@ -256,3 +256,12 @@ func (e *Engine) past(ctx context.Context, sandbox string) ([]warehouse.Step, er
 	}
 	return out, nil
 }
+
+// policyOfItem is the merge policy whose profiles an item of a dataflow exports; datasets are the same under all.
+func (e *Engine) policyOfItem(ctx context.Context, sandbox, item string) (lakeward.MergePolicyID, error) {
+	if item == lakeward.DatasetsItem {
+		return lakeward.FirstPolicy, nil
+	}
+	a, err := e.store.Audience(ctx, sandbox, item)
+	return a.Policy(), err
+}

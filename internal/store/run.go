@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/lakeward/lakeward"
@@ -14,17 +13,17 @@ import (
 )
 
 const runColumns = `id, sandbox, flow, item, slot, state, phase, attempt, nonce, rev, from_generation, to_generation, scheduled_at, generated_at,
-	not_before, created_at, started_at, ended_at, cause, counts, warnings, manifest, owed, plan, task`
+	not_before, created_at, started_at, ended_at, cause, counts, warnings, manifest, owed, plan, task, windows`
 
 // scanRun reads a row of runColumns.
 func scanRun(row interface{ Scan(...any) error }) (lakeward.Run, error) {
 	var r lakeward.Run
-	var nonce, cause, plan, task sql.NullString
+	var nonce, cause, plan, task, windows sql.NullString
 	var from, generated, notBefore, started, ended sql.NullInt64
 	var scheduled, created, owed int64
 	var counts, warnings string
 	err := row.Scan(&r.ID, &r.Sandbox, &r.DataflowID, &r.Item, &r.Slot, &r.State, &r.Phase, &r.Attempt, &nonce, &r.Rev, &from, &r.ToGeneration,
-		&scheduled, &generated, &notBefore, &created, &started, &ended, &cause, &counts, &warnings, &r.Manifest, &owed, &plan, &task)
+		&scheduled, &generated, &notBefore, &created, &started, &ended, &cause, &counts, &warnings, &r.Manifest, &owed, &plan, &task, &windows)
 	if err != nil {
 		return r, err
 	}
@@ -40,6 +39,9 @@ func scanRun(row interface{ Scan(...any) error }) (lakeward.Run, error) {
 	}
 	if plan.Valid && err == nil {
 		err = json.Unmarshal([]byte(plan.String), &r.Plan)
+	}
+	if windows.Valid && err == nil {
+		err = json.Unmarshal([]byte(windows.String), &r.Windows)
 	}
 	return r, err
 }
@@ -64,8 +66,8 @@ func insertRun(ctx context.Context, q querier, r lakeward.Run) (bool, error) {
 		return false, err
 	}
 	ok, err := changed(ctx, q, `INSERT INTO run (id, sandbox, flow, item, slot, state, phase, attempt, rev, to_generation, scheduled_at, created_at, ended_at, cause, counts, warnings, manifest, owed, task)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, $13, $14, '{}', '', 0, $15) ON CONFLICT DO NOTHING`,
-		r.ID, r.Sandbox, r.DataflowID, r.Item, r.Slot, r.State, r.Phase, r.Attempt, r.Rev, millis(r.ScheduledAt), millis(r.CreatedAt), millisOrNull(r.EndedAt), cause, string(counts), sql.NullString{String: string(r.Task), Valid: r.Task != ""})
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $16, $10, $11, $12, $13, $14, '{}', '', 0, $15) ON CONFLICT DO NOTHING`,
+		r.ID, r.Sandbox, r.DataflowID, r.Item, r.Slot, r.State, r.Phase, r.Attempt, r.Rev, millis(r.ScheduledAt), millis(r.CreatedAt), millisOrNull(r.EndedAt), cause, string(counts), sql.NullString{String: string(r.Task), Valid: r.Task != ""}, r.ToGeneration)
 	if err != nil {
 		return false, fmt.Errorf("queue run %s: %w", r.ID, err)
 	}
@@ -108,8 +110,7 @@ func (s *Store) CollapseQueued(ctx context.Context, covers lakeward.Run, now tim
 			return err
 		}
 		err = s.CloseRun(ctx, &r, now, func(r *lakeward.Run) {
-			r.State, r.EndedAt = lakeward.Skipped, &now
-			r.Cause = &lakeward.Cause{Code: "collapsed", Message: "a later slot queued up; run " + string(covers.ID) + " covers this one"}
+			r.Skip(now, lakeward.SkipCollapsed, coveredBy(covers))
 		})
 		if lakeward.KindOf(err) == lakeward.Conflict {
 			err = nil // it has just been claimed
@@ -119,6 +120,10 @@ func (s *Store) CollapseQueued(ctx context.Context, covers lakeward.Run, now tim
 		return err
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error { return cancelIdle(ctx, tx, covers.Sandbox, "", now, lakeward.ByExport) })
+}
+
+func coveredBy(r lakeward.Run) string {
+	return "a later slot queued up; run " + string(r.ID) + " covers this one"
 }
 
 // evaluating is the condition that a run r waits for a task.
@@ -225,14 +230,20 @@ func advance(ctx context.Context, q querier, r *lakeward.Run, now time.Time, cha
 	if err != nil {
 		return err
 	}
+	var windows sql.NullString
+	if next.Windows != nil {
+		if windows, err = jsonOrNull(&next.Windows); err != nil {
+			return err
+		}
+	}
 	owed := 0
 	if next.Owed {
 		owed = 1
 	}
 	ok, err := changed(ctx, q, `UPDATE run SET state = $1, phase = $2, attempt = $3, nonce = $4, rev = $5, from_generation = $6, to_generation = $7, generated_at = $8,
-		not_before = $9, started_at = $10, ended_at = $11, cause = $12, counts = $13, manifest = $14, owed = $15, plan = $16, warnings = $17 WHERE id = $18 AND `+fenced("attempt", "$19")+` AND `+fenced("state", "$20"),
+		not_before = $9, started_at = $10, ended_at = $11, cause = $12, counts = $13, manifest = $14, owed = $15, plan = $16, warnings = $17, windows = $21 WHERE id = $18 AND `+fenced("attempt", "$19")+` AND `+fenced("state", "$20"),
 		next.State, next.Phase, next.Attempt, next.Nonce, next.Rev, next.FromGeneration, next.ToGeneration, millisOrNull(next.GeneratedAt), millisOrNull(next.NotBefore),
-		millisOrNull(next.StartedAt), millisOrNull(next.EndedAt), cause, string(counts), next.Manifest, owed, plan, string(warnings), r.ID, r.Attempt, r.State)
+		millisOrNull(next.StartedAt), millisOrNull(next.EndedAt), cause, string(counts), next.Manifest, owed, plan, string(warnings), r.ID, r.Attempt, r.State, windows)
 	if err != nil {
 		return fmt.Errorf("save run %s: %w", r.ID, err)
 	}
@@ -246,11 +257,16 @@ func advance(ctx context.Context, q querier, r *lakeward.Run, now time.Time, cha
 	return nil
 }
 
-// PinRun fixes what the run exports, in one transaction: configuration, generation, names (S3).
+// PinRun fixes what the run exports, in one transaction: configuration, window, names (S3). The windows of datasets stand in
+// the run already.
 func (s *Store) PinRun(ctx context.Context, r *lakeward.Run, now time.Time, plan lakeward.Plan, generation int64) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		err := advance(ctx, tx, r, now, func(r *lakeward.Run) {
-			r.Phase, r.Plan, r.Rev, r.ToGeneration, r.GeneratedAt = lakeward.PhasePinned, &plan, plan.Dataflow.Rev, generation, &now
+		from, err := windowStart(ctx, tx, *r, plan, generation)
+		if err != nil {
+			return err
+		}
+		err = advance(ctx, tx, r, now, func(r *lakeward.Run) {
+			r.Phase, r.Plan, r.Rev, r.FromGeneration, r.ToGeneration, r.GeneratedAt = lakeward.PhasePinned, &plan, plan.Dataflow.Rev, from, generation, &now
 		})
 		if err != nil {
 			return err
@@ -266,12 +282,8 @@ func (s *Store) BookRun(ctx context.Context, r *lakeward.Run, now time.Time, cha
 		if err := advance(ctx, tx, r, now, change); err != nil {
 			return err
 		}
-		if strings.HasPrefix(r.Slot, "at:") {
-			_, err := tx.ExecContext(ctx, `UPDATE flow_item SET baseline_generation = $1, baseline_run = $2 WHERE flow = $3 AND item = $4 AND (baseline_generation IS NULL OR baseline_generation <= $1)`,
-				r.ToGeneration, r.ID, r.DataflowID, r.Item)
-			if err != nil {
-				return err
-			}
+		if err := moveBaseline(ctx, tx, *r); err != nil {
+			return err
 		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM pin WHERE run = $1`, r.ID)
 		return err
@@ -350,7 +362,11 @@ func (s *Store) Runs(ctx context.Context, sandbox string, flow lakeward.Dataflow
 }
 
 func (s *Store) query(ctx context.Context, where string, args ...any) ([]lakeward.Run, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT `+runColumns+` FROM run `+where, args...)
+	return queryRuns(ctx, s.read, where, args...)
+}
+
+func queryRuns(ctx context.Context, q querier, where string, args ...any) ([]lakeward.Run, error) {
+	rows, err := q.QueryContext(ctx, `SELECT `+runColumns+` FROM run `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read runs: %w", err)
 	}
