@@ -140,7 +140,7 @@ func newRoot(a *app) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{plainFlagError(err)} })
 	a.settings.register(root, a.env.getenv)
-	root.AddCommand(demoCommand(a), doctorCommand(a), serveCommand(a), lakeCommand(a), accountCommand(a), destinationCommand(a), dataflowCommand(a), audienceCommand(a), exportCommand(a),
+	root.AddCommand(demoCommand(a), doctorCommand(a), serveCommand(a), lakeCommand(a), accountCommand(a), destinationCommand(a), dataflowCommand(a), audienceCommand(a), exportCommand(a), explainCommand(a),
 		datasetCommand(a), dataCommand(a), schemaCommand(a), namespaceCommand(a), profileCommand(a), mergePolicyCommand(a), runCommand(a), taskCommand(a), versionCommand(a))
 	return root
 }
