@@ -68,9 +68,13 @@ func (d Dataflow) CheckNames(dest Destination) error {
 	var errs fieldErrors
 	for i, it := range d.Items {
 		v := NameValues{AudienceID: string(it.AudienceID), DataflowID: string(d.ID), DataflowName: d.Name, Sandbox: d.Sandbox}
-		if err := ValidateFileName(it.FileName, dest.Extension(), v); err != nil {
+		// A key may come to the account later, so every name leaves room for its suffix (ENC-03, N13).
+		if err := ValidateFileName(it.FileName, dest.Extension()+EncryptedSuffix, v); err != nil {
 			errs.adopt(fmt.Sprintf("/audiences/%d/filenameTemplate", i), err)
 		}
+	}
+	if dest.SuccessFile && len(d.Items) > 1 && !strings.Contains(dest.Folder, "%SEGMENT_") {
+		errs.add("/audiences", "NAME-1020", "the success files of %d audiences would lie at one place; put %%SEGMENT_ID%% into the path of the destination", len(d.Items))
 	}
 	return errs.err("the dataflow")
 }

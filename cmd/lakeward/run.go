@@ -114,7 +114,11 @@ func runVerify(a *app) *cobra.Command {
 func verificationTable(v lakeward.Verification) table {
 	t := table{{"FILE", "ROWS", "BYTES", "SHA-256"}}
 	for _, f := range v.Files {
-		t = append(t, []string{f.Path, strconv.FormatInt(f.Rows, 10), strconv.FormatInt(f.Bytes, 10), f.SHA256})
+		rows := strconv.FormatInt(f.Rows, 10)
+		if f.Encrypted {
+			rows = "encrypted"
+		}
+		t = append(t, []string{f.Path, rows, strconv.FormatInt(f.Bytes, 10), f.SHA256})
 	}
 	if v.OK() {
 		return append(t, []string{}, []string{"everything is as the books say"})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path"
 	"runtime"
 	"time"
 
@@ -58,6 +59,9 @@ func (e *Engine) export(ctx context.Context, r *lakeward.Run) error {
 		return err
 	}
 	if err := s.counts.Balance(s.rows); err != nil {
+		return err
+	}
+	if err := checkKeys(r.Plan.Keys, now()); err != nil { // the key may have ended since the run was pinned (DLV-49)
 		return err
 	}
 	if rec, err = d.Commit(ctx, r, files, s.counts, r.Plan.ManifestPath(r.ID)); err != nil {
@@ -145,7 +149,10 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 	if plan.Folder, err = lakeward.ExpandFolder(dest.Folder, names); err != nil {
 		return err
 	}
-	if plan.Stem, err = lakeward.FileStem(item.FileName, dest.Extension(), names); err != nil {
+	if plan.Keys, err = keysOf(account, dest, now()); err != nil {
+		return err
+	}
+	if plan.Stem, err = lakeward.FileStem(item.FileName, plan.Extension(), names); err != nil {
 		return err
 	}
 	return e.store.PinRun(ctx, r, at, plan, snap.Generation)
@@ -193,8 +200,10 @@ func (e *Engine) checkNames(ctx context.Context, d *deliver.Lake, r *lakeward.Ru
 	for k := range s.parts {
 		paths = append(paths, r.Plan.FilePath(k))
 	}
-	if m := r.Plan.ManifestPath(r.ID); m != "" {
-		paths = append(paths, m)
+	for _, p := range []string{r.Plan.SuccessPath(), r.Plan.ManifestPath(r.ID)} {
+		if p != "" {
+			paths = append(paths, p)
+		}
 	}
 	return d.CheckNames(ctx, r, paths)
 }
@@ -205,8 +214,8 @@ func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, 
 	ambiguous := int64(0)
 	for k, p := range s.parts {
 		var w *partWriter
-		f, err := d.Stage(ctx, r, lakeward.File{Index: k, Path: r.Plan.FilePath(k)}, func(out io.Writer) (int64, error) {
-			w = &partWriter{e: e, s: s, plan: r.Plan}
+		f, err := d.Stage(ctx, r, lakeward.File{Index: k, Path: r.Plan.FilePath(k), Recipients: r.Plan.Fingerprints()}, func(out io.Writer) (int64, error) {
+			w = &partWriter{e: e, s: s, plan: r.Plan, name: path.Base(r.Plan.FilePath(k))}
 			return w.write(ctx, out, p)
 		})
 		if err != nil {
@@ -219,6 +228,13 @@ func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, 
 			ambiguous += w.ambiguous
 		}
 		s.counts.Rows += f.Rows
+		files = append(files, f)
+	}
+	if p := r.Plan.SuccessPath(); p != "" {
+		f, err := d.Stage(ctx, r, lakeward.File{Index: len(files), Path: p, Success: true}, func(io.Writer) (int64, error) { return 0, nil })
+		if err != nil {
+			return nil, err
+		}
 		files = append(files, f)
 	}
 	return files, e.store.AdvanceRun(ctx, r, now(), func(r *lakeward.Run) {

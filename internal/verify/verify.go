@@ -117,20 +117,20 @@ func (v *verification) file(f lakeward.File) error {
 	sum, crc := sha256.New(), crc64nvme.New()
 	counter := new(byteCounter)
 	stored := io.TeeReader(body, io.MultiWriter(sum, crc, counter))
-	rows, rerr := v.rows(stored)
+	rows, rerr := v.rows(stored, f)
 	if _, err := io.Copy(io.Discard, stored); err != nil {
 		return err
 	}
 	if rerr != nil {
 		v.problem(f.Path, "the content cannot be read: %v", rerr)
-	} else if rows != f.Rows && countable(v.run.Plan.Destination) {
+	} else if rows != f.Rows && v.countable(f) {
 		v.problem(f.Path, "the file holds %d rows, the slot record says %d", rows, f.Rows)
 	}
 	got := hex.EncodeToString(sum.Sum(nil))
 	if got != f.SHA256 || fmt.Sprintf("%016x", crc.Sum64()) != f.CRC64 {
 		v.problem(f.Path, "the content differs from what was delivered (SHA-256 or CRC64)")
 	}
-	v.out.Files = append(v.out.Files, lakeward.VerifiedFile{Path: f.Path, Rows: rows, Bytes: int64(*counter), SHA256: got})
+	v.out.Files = append(v.out.Files, lakeward.VerifiedFile{Path: f.Path, Rows: rows, Bytes: int64(*counter), SHA256: got, Encrypted: len(f.Recipients) > 0})
 	return nil
 }
 
@@ -170,8 +170,11 @@ func (v *verification) manifest(rec *deliver.Record) error {
 func expectedManifest(rec *deliver.Record) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `{"flowRunId":"%s","scheduledTime":"%s","exportResults":[`, rec.Run, rec.ScheduledTime)
-	for i, f := range rec.Files {
-		if i > 0 {
+	for _, f := range rec.Files {
+		if f.Success {
+			continue
+		}
+		if !strings.HasSuffix(b.String(), "[") {
 			b.WriteByte(',')
 		}
 		slash := strings.LastIndexByte(f.Path, '/')
