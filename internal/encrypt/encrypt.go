@@ -1,7 +1,7 @@
 // Package encrypt makes files that only the owners of OpenPGP keys can read, and judges such keys. It is the only
 // package with an OpenPGP library.
 //
-// Nothing is compressed here, nothing is signed, and no private key is ever taken. The one thing to know: the session
+// Nothing is compressed here, nothing is signed, and no private key is ever stored. The one thing to know: the session
 // key is drawn anew for every writer, so equal input gives other bytes each time (DLV-15).
 package encrypt
 

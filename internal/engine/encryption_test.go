@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -29,15 +30,20 @@ func owner(t *testing.T, from time.Time, lifetime time.Duration) (*openpgp.Entit
 	t.Helper()
 	e := must[*openpgp.Entity](t)(openpgp.NewEntity("Ann", "", "ann@example.com", &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA,
 		KeyLifetimeSecs: uint32(lifetime.Seconds()), Time: func() time.Time { return from }}))
+	return e, armored(t, openpgp.PublicKeyType, e.Serialize)
+}
+
+func armored(t *testing.T, kind string, write func(io.Writer) error) string {
+	t.Helper()
 	var out bytes.Buffer
-	w := must[io.WriteCloser](t)(armor.Encode(&out, openpgp.PublicKeyType, nil))
-	if err := e.Serialize(w); err != nil {
+	w := must[io.WriteCloser](t)(armor.Encode(&out, kind, nil))
+	if err := write(w); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return e, out.String()
+	return out.String()
 }
 
 // open decrypts a file; the name in it must be that of the file without its suffix.
@@ -102,13 +108,31 @@ func TestEncryptedExport(t *testing.T) {
 
 // DLV-130, INV-24: verify says of an encrypted file what can be said without the key.
 func TestVerifyEncrypted(t *testing.T) {
-	_, text := owner(t, time.Now().Add(-time.Hour), 0)
+	e, text := owner(t, time.Now().Add(-time.Hour), 0)
 	w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true}))
-	w.people("1,a@x.org,,Ann,30")
+	const canary = "a name that stands nowhere in the lake"
+	w.people("1,a@x.org,," + canary + ",30")
 	w.audience("all", "age >= 0")
 	w.pgp = text
 	r := w.export(w.flow(lakeward.Destination{}, "all", daily(), named("name", "name")))
 	w.content(r)
+	for _, p := range must[[]string](t)(allFiles(w.lake.Dir())) { // ENC-06
+		if bytes.Contains(must[[]byte](t)(os.ReadFile(p)), []byte(canary)) {
+			t.Errorf("%s holds plain text", p)
+		}
+	}
+	key := armored(t, openpgp.PrivateKeyType, func(w io.Writer) error { return e.SerializePrivateWithoutSigning(w, nil) })
+	if v := must[lakeward.Verification](t)(w.VerifyOpened(t.Context(), sandbox, string(r.ID), lakeward.NewSecret(key))); !v.OK() || v.Files[0].Rows != 1 || v.Files[0].Encrypted {
+		t.Errorf("with the private key: %+v", v)
+	}
+	other, _ := owner(t, time.Now().Add(-time.Hour), 0)
+	stranger := armored(t, openpgp.PrivateKeyType, func(w io.Writer) error { return other.SerializePrivateWithoutSigning(w, nil) })
+	if v := must[lakeward.Verification](t)(w.VerifyOpened(t.Context(), sandbox, string(r.ID), lakeward.NewSecret(stranger))); v.OK() {
+		t.Error("another private key opened the file")
+	}
+	if _, err := w.VerifyOpened(t.Context(), sandbox, string(r.ID), lakeward.NewSecret(text)); lakeward.CodeOf(err) != "PGP-1006" {
+		t.Errorf("with a public key: %v", err)
+	}
 	file := w.path(r.Files[0].Path)
 	good := must[[]byte](t)(os.ReadFile(file))
 	for _, test := range []struct {
@@ -124,6 +148,33 @@ func TestVerifyEncrypted(t *testing.T) {
 		if !strings.Contains(fmt.Sprint(v.Problems), test.what) {
 			t.Errorf("%s: problems %+v, want %q", test.name, v.Problems, test.what)
 		}
+	}
+}
+
+// allFiles lists the files below a folder.
+func allFiles(dir string) (out []string, err error) {
+	err = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			out = append(out, p)
+		}
+		return err
+	})
+	return out, err
+}
+
+// DOC-14: the doctor looks at the key of an account and tells its fingerprint.
+func TestDoctorLooksAtTheKey(t *testing.T) {
+	e, text := owner(t, time.Now().Add(-time.Hour), 10*24*time.Hour)
+	w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true}))
+	a := emulatortest.Account(w.lake)
+	a.EncryptionKey = &lakeward.EncryptionKey{PublicKey: text}
+	a, checks, err := w.CreateAccount(t.Context(), a, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := checks[len(checks)-1]
+	if want := fmt.Sprintf("%X", e.PrimaryKey.Fingerprint); last.ID != "DOC-14" || !last.OK || !strings.Contains(last.Detail, want) || !strings.Contains(last.Detail, "expires") || a.EncryptionKey.Fingerprint != want {
+		t.Errorf("check %+v, key %+v, want the fingerprint %s", last, a.EncryptionKey, want)
 	}
 }
 

@@ -17,9 +17,28 @@ func (v *verification) rows(stored io.Reader, f lakeward.File) (int64, error) {
 	if f.Success {
 		return 0, nil
 	}
-	if len(f.Recipients) > 0 {
+	if v.closed(f) {
 		return 0, checkMessage(stored, len(f.Recipients))
 	}
+	if len(f.Recipients) == 0 {
+		return countRows(stored, d)
+	}
+	plain, err := v.keys.Open(stored)
+	if err != nil {
+		return 0, err
+	}
+	rows, err := countRows(plain, d)
+	if err != nil {
+		return rows, err
+	}
+	_, err = io.Copy(io.Discard, plain) // its end proves it
+	return rows, err
+}
+
+// closed reports whether nobody here can read a file.
+func (v *verification) closed(f lakeward.File) bool { return len(f.Recipients) > 0 && v.keys == nil }
+
+func countRows(stored io.Reader, d lakeward.Destination) (int64, error) {
 	if d.FileType == lakeward.Parquet {
 		return countParquet(stored)
 	}
@@ -33,11 +52,11 @@ func (v *verification) rows(stored io.Reader, f lakeward.File) (int64, error) {
 	return countCSV(plain, d.CSV)
 }
 
-// countable reports whether the bytes alone tell where records end: those of an encrypted file do not, nor does CSV
+// countable reports whether the bytes alone tell where records end: those of a closed file do not, nor does CSV
 // without a quote character (FMT-12).
 func (v *verification) countable(f lakeward.File) bool {
 	d := v.run.Plan.Destination
-	return len(f.Recipients) == 0 && (d.FileType != lakeward.CSV || d.CSV.Quote != "")
+	return !v.closed(f) && (d.FileType != lakeward.CSV || d.CSV.Quote != "")
 }
 
 func unpack(stored io.Reader, c lakeward.Compression) (io.Reader, error) {

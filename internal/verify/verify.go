@@ -20,10 +20,16 @@ import (
 	"github.com/lakeward/lakeward/internal/lake"
 )
 
+// Opener decrypts a file, for whoever has the private key.
+type Opener interface {
+	Open(r io.Reader) (io.Reader, error)
+}
+
 // Run proves slot record, manifest, sizes, hashes and counts of a run (DLV-130, INV-02, INV-06, INV-14).
+// Rows of encrypted files are counted if keys, which may be nil, opens them.
 // An error means that the proof could not be finished, not that something is wrong.
-func Run(ctx context.Context, d *deliver.Lake, r lakeward.Run) (lakeward.Verification, error) {
-	v := &verification{ctx: ctx, lake: d, run: r, out: lakeward.Verification{Run: r.ID, Files: []lakeward.VerifiedFile{}, Problems: []lakeward.Problem{}}}
+func Run(ctx context.Context, d *deliver.Lake, r lakeward.Run, keys Opener) (lakeward.Verification, error) {
+	v := &verification{ctx: ctx, lake: d, run: r, keys: keys, out: lakeward.Verification{Run: r.ID, Files: []lakeward.VerifiedFile{}, Problems: []lakeward.Problem{}}}
 	rec, err := d.Slot(ctx, r.DataflowID, r.ID)
 	slot := deliver.SlotPath(d.Base, r.DataflowID, r.ID)
 	switch {
@@ -45,6 +51,7 @@ type verification struct {
 	ctx  context.Context
 	lake *deliver.Lake
 	run  lakeward.Run
+	keys Opener
 	out  lakeward.Verification
 }
 
@@ -130,7 +137,7 @@ func (v *verification) file(f lakeward.File) error {
 	if got != f.SHA256 || fmt.Sprintf("%016x", crc.Sum64()) != f.CRC64 {
 		v.problem(f.Path, "the content differs from what was delivered (SHA-256 or CRC64)")
 	}
-	v.out.Files = append(v.out.Files, lakeward.VerifiedFile{Path: f.Path, Rows: rows, Bytes: int64(*counter), SHA256: got, Encrypted: len(f.Recipients) > 0})
+	v.out.Files = append(v.out.Files, lakeward.VerifiedFile{Path: f.Path, Rows: rows, Bytes: int64(*counter), SHA256: got, Encrypted: v.closed(f)})
 	return nil
 }
 
