@@ -5,10 +5,15 @@ import (
 	"time"
 )
 
-// FMT-10, FMT-10a: every day of the years 0 to 9999, and the days around them, is written as the standard library lays it out.
+// FMT-10, FMT-10a: every day of 400 years, after which the calendar repeats, and days of the years 0 to 9999 and around
+// them are written as the standard library lays them out.
 func TestDatesAndTimes(t *testing.T) {
 	var got, want []byte
+	const cycle = 146_097
 	for days := int64(firstDay - 3); days <= lastDay+3; days++ {
+		if (days < 0 || days > cycle) && days%97 != 0 && days > firstDay+3 && days < lastDay-3 {
+			continue
+		}
 		got, want = appendDate(got[:0], days), time.Unix(days*86_400, 0).UTC().AppendFormat(want[:0], "2006-01-02")
 		if string(got) != string(want) {
 			t.Fatalf("day %d is %s, want %s", days, got, want)
