@@ -55,23 +55,25 @@ func (s SignIn) Principal() bool { return s != ManagedIdentity && s != AccountKe
 // Account holds the stored credentials of one storage account (OBJ-02). While a key is being replaced
 // two may be stored: the second is tried when the first is refused.
 type Account struct {
-	ID            AccountID    `json:"id"`
-	Sandbox       string       `json:"sandbox"`
-	Name          string       `json:"name"`
-	Description   string       `json:"description,omitempty"`
-	URL           string       `json:"url"`
-	SignIn        SignIn       `json:"signIn,omitempty"`
-	Tenant        string       `json:"tenant"`
-	ClientID      string       `json:"servicePrincipalId"`
-	TokenFile     string       `json:"tokenFile,omitempty"` // of WorkloadIdentity
-	Key           Secret       `json:"-"`
-	KeyInfo       SecretInfo   `json:"servicePrincipalKey"`
-	SecondKey     Secret       `json:"-"`
-	SecondKeyInfo SecretInfo   `json:"secondKey,omitzero"`
-	State         AccountState `json:"state"`
-	StateCause    string       `json:"stateCause,omitempty"`
-	CreatedAt     time.Time    `json:"createdAt"`
-	TestedAt      *time.Time   `json:"testedAt,omitempty"`
+	ID            AccountID  `json:"id"`
+	Sandbox       string     `json:"sandbox"`
+	Name          string     `json:"name"`
+	Description   string     `json:"description,omitempty"`
+	URL           string     `json:"url"`
+	SignIn        SignIn     `json:"signIn,omitempty"`
+	Tenant        string     `json:"tenant"`
+	ClientID      string     `json:"servicePrincipalId"`
+	TokenFile     string     `json:"tokenFile,omitempty"` // of WorkloadIdentity
+	Key           Secret     `json:"-"`
+	KeyInfo       SecretInfo `json:"servicePrincipalKey"`
+	SecondKey     Secret     `json:"-"`
+	SecondKeyInfo SecretInfo `json:"secondKey,omitzero"`
+	// EncryptionKey, if there is one, is what every file of the account's destinations is encrypted to (ENC-01).
+	EncryptionKey *EncryptionKey `json:"encryptionKey,omitempty"`
+	State         AccountState   `json:"state"`
+	StateCause    string         `json:"stateCause,omitempty"`
+	CreatedAt     time.Time      `json:"createdAt"`
+	TestedAt      *time.Time     `json:"testedAt,omitempty"`
 }
 
 // Keys lists the keys that are open, the first one first.

@@ -99,13 +99,17 @@ func (d Dataflow) CheckNames(dest Destination, organization string) error {
 	var errs fieldErrors
 	for i, it := range d.Items {
 		at, v := fmt.Sprintf("/audiences/%d/filenameTemplate", i), d.Names(Audience{ID: it.AudienceID}, organization, time.Time{})
-		if err := ValidateFileName(it.FileName, dest.Extension(), v); err != nil {
+		// A key may come to the account later, so every name leaves room for its suffix (ENC-03, N13).
+		if err := ValidateFileName(it.FileName, dest.Extension()+EncryptedSuffix, v); err != nil {
 			errs.adopt(at, err)
 			continue
 		}
-		if _, _, err := dest.Place(it.FileName, dest.Extension(), v); err != nil && CodeOf(err) != "PATH-1001" { // a level that is the audience's name
+		if _, _, err := dest.Place(it.FileName, dest.Extension()+EncryptedSuffix, v); err != nil && CodeOf(err) != "PATH-1001" { // a level that is the audience's name
 			errs.adopt(at, err)
 		}
+	}
+	if dest.SuccessFile && len(d.Items) > 1 && !strings.Contains(dest.Folder, "%SEGMENT_") {
+		errs.add("/audiences", "NAME-1020", "the success files of %d audiences would lie at one place; put %%SEGMENT_ID%% into the path of the destination", len(d.Items))
 	}
 	return errs.err("the dataflow")
 }

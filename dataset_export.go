@@ -186,7 +186,7 @@ func (p Plan) datasetPath(k int) string {
 		}
 		k -= d.Parts
 	}
-	return join(last.Folder, datasetFile(p.Run, last.ID, k, p.Destination.Extension()))
+	return join(last.Folder, datasetFile(p.Run, last.ID, k, p.Extension()))
 }
 
 // datasetFolder is the deepest folder that all files of the run have in common (DLV-18).

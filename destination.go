@@ -30,6 +30,8 @@ type Destination struct {
 	Nested bool `json:"exportArraysMapsObjects,omitempty"`
 	// Extensions allows what goes beyond the reference: options and compressions that other readers may not expect.
 	Extensions bool `json:"extensions,omitempty"`
+	// Recipients are keys that files are encrypted to beside that of the account; an extension.
+	Recipients []EncryptionKey `json:"recipients,omitempty"`
 	// SuccessFile puts an empty file _SUCCESS behind the data files; an extension.
 	SuccessFile bool `json:"successFile,omitempty"`
 	// Mode is how files become visible; the connection test finds it.

@@ -129,11 +129,17 @@ func (d *Destination) checkFormat(errs *fieldErrors) {
 
 // checkExtensions refuses extensions on a destination without them (C10).
 func (d *Destination) checkExtensions(errs *fieldErrors) {
+	if len(d.Recipients) >= MaxRecipients {
+		errs.add("/recipients", "PGP-1009", "files are encrypted to at most %d keys, that of the account among them", MaxRecipients)
+	}
 	if d.Extensions {
 		return
 	}
 	for _, name := range d.CSV.extended() {
 		errs.add("/csvOptions/"+name, "JSON-1004", "%s is an option beyond the reference; set extensions: true to use it", name)
+	}
+	if len(d.Recipients) > 0 {
+		errs.add("/recipients", "JSON-1004", "keys beside that of the account are beyond the reference; set extensions: true to use them")
 	}
 	if d.SuccessFile {
 		errs.add("/successFile", "JSON-1004", "successFile is an option beyond the reference; set extensions: true to use it")

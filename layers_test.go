@@ -24,6 +24,7 @@ func layers() map[string][]string {
 		"internal/vector":                     domain,
 		"internal/lake/emulator":              domain,
 		"internal/compress":                   domain,
+		"internal/encrypt":                    domain,
 		"internal/sample":                     domain,
 		"internal/lake/emulator/emulatortest": {".", "internal/lake/emulator"},
 		"internal/expr":                       {".", "internal/vector"},
@@ -57,14 +58,16 @@ func layers() map[string][]string {
 // borders says which packages alone may import a library.
 func borders() map[string][]string {
 	return map[string][]string{
-		"github.com/Azure/":         {"internal/lake"},
-		"modernc.org/sqlite":        {"internal/store"},
-		"database/sql":              {"internal/store"},
-		"github.com/pressly/goose":  {"internal/store"},
-		"github.com/parquet-go/":    {"internal/parquet"},
-		"github.com/RoaringBitmap/": {"internal/warehouse", "internal/engine"},
-		"github.com/spf13/cobra":    {"cmd/lakeward"},
-		"github.com/goccy/go-yaml":  {"cmd/lakeward"},
+		"github.com/Azure/":           {"internal/lake"},
+		"modernc.org/sqlite":          {"internal/store"},
+		"database/sql":                {"internal/store"},
+		"github.com/pressly/goose":    {"internal/store"},
+		"github.com/parquet-go/":      {"internal/parquet"},
+		"github.com/ProtonMail/":      {"internal/encrypt"},
+		"golang.org/x/crypto/openpgp": {}, // unmaintained (C11)
+		"github.com/RoaringBitmap/":   {"internal/warehouse", "internal/engine"},
+		"github.com/spf13/cobra":      {"cmd/lakeward"},
+		"github.com/goccy/go-yaml":    {"cmd/lakeward"},
 	}
 }
 

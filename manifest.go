@@ -25,6 +25,9 @@ type ManifestResult struct {
 func NewManifest(run RunID, scheduled time.Time, files []File) Manifest {
 	m := Manifest{FlowRunID: run, ScheduledTime: scheduled.UTC().Format(time.RFC3339), ExportResults: []ManifestResult{}}
 	for _, f := range files {
+		if f.Success {
+			continue // it exports nothing
+		}
 		m.ExportResults = append(m.ExportResults, ManifestResult{SinkPath: path.Join("/", path.Dir(f.Path)), Name: path.Base(f.Path), Size: f.Bytes})
 	}
 	return m

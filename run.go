@@ -122,6 +122,7 @@ const (
 	FailRow       = "DEST-FAIL-ROW"
 	FailLost      = "DEST-FAIL-LOST"
 	FailTimeline  = "DEST-FAIL-TIMELINE"
+	FailEncrypt   = "DEST-FAIL-ENCRYPT"
 )
 
 // Counts are the books of a run, in profiles except Rows (MON-08); of datasets in records.
@@ -173,6 +174,8 @@ type File struct {
 	ETag   string `json:"etag"`
 	// Recipients are the fingerprints of the keys that the file is encrypted to.
 	Recipients []string `json:"recipients"`
+	// Success says that the file is the empty success file; no manifest lists it.
+	Success bool `json:"success,omitempty"`
 	// State is how far the file is: staged, published, superseded or consumed (DLV-62, DLV-65).
 	State FileState `json:"-"`
 }
@@ -249,6 +252,8 @@ type Plan struct {
 	Stem        string      `json:"stem"`   // of the file names
 	Hash        string      `json:"generationHash"`
 	Mode        Mode        `json:"mode,omitempty"`
+	// Keys are what the files are encrypted to; none leaves them plain.
+	Keys []EncryptionKey `json:"encryptionKeys,omitempty"`
 	// Datasets are what a run of datasets exports, instead of the audience.
 	Datasets []PlannedDataset `json:"datasets,omitempty"`
 	Run      RunID            `json:"run,omitempty"` // of such a run: its file names are made of it
@@ -260,12 +265,40 @@ func (p Plan) Incremental(item string) bool {
 	return ok && it.Schedule.Mode == IncrementalExport
 }
 
+// Fingerprints names the keys of the run's files.
+func (p Plan) Fingerprints() []string {
+	var out []string
+	for _, k := range p.Keys {
+		out = append(out, k.Fingerprint)
+	}
+	return out
+}
+
+// Extension is what a data file's name ends in.
+func (p Plan) Extension() string {
+	if len(p.Keys) > 0 {
+		return p.Destination.Extension() + EncryptedSuffix
+	}
+	return p.Destination.Extension()
+}
+
 // FilePath is the final path of part k of the run.
 func (p Plan) FilePath(k int) string {
 	if p.Datasets != nil {
 		return p.datasetPath(k)
 	}
-	return join(p.Folder, PartName(p.Stem, k, p.Destination.Extension()))
+	return join(p.Folder, PartName(p.Stem, k, p.Extension()))
+}
+
+// successName is the file that readers of the Hadoop family wait for.
+const successName = "_SUCCESS"
+
+// SuccessPath is the final path of the run's success file, "" if there is none. It is the last of the run's files.
+func (p Plan) SuccessPath() string {
+	if !p.Destination.SuccessFile {
+		return ""
+	}
+	return join(p.Folder, successName)
 }
 
 // ManifestPath is the final path of the run's manifest, "" if there is none (DLV-18).

@@ -11,9 +11,11 @@ type Verification struct {
 // VerifiedFile is one file as it was read back.
 type VerifiedFile struct {
 	Path   string `json:"path"`
-	Rows   int64  `json:"rows"` // counted in the delivered bytes
+	Rows   int64  `json:"rows"` // counted in the delivered bytes; not those of an encrypted file
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
+	// Encrypted says that only the owner of the private key can read the file, so its rows were not counted.
+	Encrypted bool `json:"encrypted,omitempty"`
 }
 
 // Problem is one thing that is not as the books say.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -62,6 +63,7 @@ func accountCreate(a *app) *cobra.Command {
 	var acc lakeward.Account
 	var keys keyFiles
 	var untested bool
+	var encryption string
 	c := &cobra.Command{Use: "create NAME --url URL [--sign-in HOW] [--tenant TENANT --client-id ID] [--key-file FILE]", Short: "Connect to a storage account and store its credentials", Args: exactly("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if keys.first == "" && acc.SignIn.Keyed() {
@@ -70,6 +72,13 @@ func accountCreate(a *app) *cobra.Command {
 			var err error
 			if acc.Key, acc.SecondKey, err = keys.read(a); err != nil {
 				return err
+			}
+			if encryption != "" {
+				text, err := a.readKeyText(encryption)
+				if err != nil {
+					return err
+				}
+				acc.EncryptionKey = &lakeward.EncryptionKey{PublicKey: text}
 			}
 			acc.Name, acc.Sandbox = args[0], a.settings.sandbox
 			return a.withData(c.Context(), true, func(d *directory) error {
@@ -82,16 +91,30 @@ func accountCreate(a *app) *cobra.Command {
 		}}
 	credentialFlags(c.Flags(), &acc)
 	keys.flags(c.Flags())
+	c.Flags().StringVar(&encryption, "encryption-key-file", "", encryptionUsage)
 	c.Flags().StringVar(&acc.Description, "description", "", "description")
 	c.Flags().BoolVar(&untested, "untested", false, "store without trying the connection")
 	return c
+}
+
+// encryptionUsage explains --encryption-key-file.
+const encryptionUsage = "file with an OpenPGP public key (-----BEGIN PGP PUBLIC KEY BLOCK-----), to which every exported file is encrypted; or -"
+
+// readKeyText returns the text of a public key.
+func (a *app) readKeyText(name string) (string, error) {
+	b, err := a.readInput(name)
+	if err == nil && len(b) == 0 {
+		err = usage("the key file %s is empty", name)
+	}
+	return string(b), err
 }
 
 // accountEdit changes what is named; the rest stays.
 func accountEdit(a *app) *cobra.Command {
 	var acc lakeward.Account
 	var keys keyFiles
-	var untested bool
+	var untested, dropEncryption bool
+	var encryption string
 	var x engine.AccountEdit
 	c := &cobra.Command{Use: "edit NAME", Short: "Change an account; the connection is tried with what is new before it is stored", Args: exactly("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -108,6 +131,9 @@ func accountEdit(a *app) *cobra.Command {
 					*field.to = field.from
 				}
 			}
+			if err := a.encryptionEdit(&x, encryption, dropEncryption); err != nil {
+				return err
+			}
 			if c.Flags().Changed("sign-in") {
 				x.SignIn = &acc.SignIn
 			}
@@ -123,14 +149,37 @@ func accountEdit(a *app) *cobra.Command {
 	keys.flags(c.Flags())
 	c.Flags().StringVar(&acc.Name, "name", "", "new name")
 	c.Flags().StringVar(&acc.Description, "description", "", "description")
+	c.Flags().StringVar(&encryption, "encryption-key-file", "", encryptionUsage)
+	c.Flags().BoolVar(&dropEncryption, "drop-encryption-key", false, "leave files plain from the next run on")
 	c.Flags().BoolVar(&x.DropSecondKey, "drop-second-key", false, "forget the second key: the rotation is over")
 	c.Flags().BoolVar(&untested, "untested", false, "store without trying the connection")
 	return c
 }
 
+// encryptionEdit notes a new encryption key, or that there is none any more.
+func (a *app) encryptionEdit(x *engine.AccountEdit, file string, drop bool) error {
+	if drop && file != "" {
+		return usage("--drop-encryption-key and --encryption-key-file exclude each other")
+	}
+	text := ""
+	if file != "" {
+		var err error
+		if text, err = a.readKeyText(file); err != nil {
+			return err
+		}
+	}
+	if drop || file != "" {
+		x.EncryptionKey = &text
+	}
+	return nil
+}
+
 func (a *app) printAccount(acc lakeward.Account, checks []lakeward.Check) error {
 	if acc.SignIn == lakeward.AccountKey {
 		fmt.Fprintln(a.env.err, lakeward.AccountKeyWarning)
+	}
+	if acc.EncryptionKey != nil {
+		a.warn(acc.EncryptionKey.Warnings(time.Now()))
 	}
 	return a.print(acc, func() table { return append(accountTable(acc), checkRows(checks)...) })
 }
@@ -179,6 +228,12 @@ func accountTest(a *app) *cobra.Command {
 
 func accountTable(acc lakeward.Account) table {
 	t := pairs("Account", acc.Name, "Id", string(acc.ID), "URL", acc.URL, "Sign-in", string(acc.SignIn), "Tenant", acc.Tenant, "Service principal", acc.ClientID, "State", string(acc.State), "Tested", timeText(acc.TestedAt))
+	if k := acc.EncryptionKey; k != nil {
+		t = append(t, []string{"Encryption key:", k.Algorithm + " " + k.Fingerprint})
+		if k.ExpiresAt != nil {
+			t = append(t, []string{"Key expires:", timeText(k.ExpiresAt)})
+		}
+	}
 	if acc.SecondKeyInfo.Set {
 		t = append(t, []string{"Second key:", "set " + timeText(&acc.SecondKeyInfo.UpdatedAt)})
 	}

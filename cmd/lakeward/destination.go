@@ -42,6 +42,7 @@ func destinationCreate(a *app) *cobra.Command {
 	d := lakeward.Destination{FileType: lakeward.CSV, Compression: lakeward.Gzip, CSV: lakeward.DefaultCSV()}
 	var account, file, fileType, compression string
 	var untested bool
+	var recipients []string
 	c := &cobra.Command{Use: "create NAME --account ACCOUNT --path FOLDER", Short: "Create a destination", Args: exactly("NAME"), RunE: func(c *cobra.Command, args []string) error {
 		if file != "" {
 			if err := a.readDocument(file, &d); err != nil {
@@ -58,6 +59,13 @@ func destinationCreate(a *app) *cobra.Command {
 		d.CSV.Delimiter = unescape(d.CSV.Delimiter)
 		if d.CSV.Quote == "none" {
 			d.CSV.Quote = ""
+		}
+		for _, name := range recipients {
+			text, err := a.readKeyText(name)
+			if err != nil {
+				return err
+			}
+			d.Recipients = append(d.Recipients, lakeward.EncryptionKey{PublicKey: text})
 		}
 		if account == "" {
 			return usage("--account is needed")
@@ -89,6 +97,12 @@ func destinationCreate(a *app) *cobra.Command {
 	f.StringVar(&d.CSV.Escape, "escape", d.CSV.Escape, `\ or '`)
 	f.StringVar(&d.CSV.Empty, "empty", d.CSV.Empty, `what an empty value is written as: null, "" or nothing`)
 	f.StringVar(&d.CSV.Null, "null", d.CSV.Null, `what a null is written as: null, "" or nothing`)
+	f.BoolVar(&d.CSV.HeaderOff, "no-header", false, "CSV without its first line (--extensions)")
+	f.BoolVar(&d.CSV.BOM, "bom", false, "CSV that begins with a byte order mark (--extensions)")
+	f.BoolVar(&d.CSV.CRLF, "crlf", false, "CSV records that end in CR LF (--extensions)")
+	f.BoolVar(&d.CSV.QuoteAll, "quote-all", false, "quotes around every value of CSV (--extensions)")
+	f.BoolVar(&d.SuccessFile, "success-file", false, "an empty file _SUCCESS behind the data files (--extensions)")
+	f.StringArrayVar(&recipients, "recipient-file", nil, "file with a further OpenPGP public key that files are encrypted to; may be repeated (--extensions)")
 	f.BoolVar(&d.Manifest, "manifest", false, "write a manifest beside the files")
 	f.BoolVar(&untested, "untested", false, "store without trying to write into the folder")
 	f.Int64Var(&d.RowsPerFile, "rows-per-file", 0, "cut files earlier than at 5,000,000 rows")
@@ -150,6 +164,9 @@ func destinationTable(d lakeward.Destination) table {
 		t = append(t, pairs("Delimiter", strconv.Quote(d.CSV.Delimiter), "Quote", strconv.Quote(d.CSV.Quote), "Escape", strconv.Quote(d.CSV.Escape))...)
 	} else {
 		t = append(t, []string{"Arrays, maps, objects:", strconv.FormatBool(d.Nested)})
+	}
+	for _, k := range d.Recipients {
+		t = append(t, []string{"Encrypted to:", k.Algorithm + " " + k.Fingerprint})
 	}
 	return append(t, pairs("Manifest", strconv.FormatBool(d.Manifest), "Rows per file", strconv.FormatInt(d.PartRows(), 10))...)
 }

@@ -85,6 +85,11 @@ func runTable(r lakeward.Run) table {
 	if r.Manifest != "" {
 		t = append(t, []string{"Manifest:", r.Manifest})
 	}
+	for _, f := range r.Files[:min(1, len(r.Files))] { // all files of a run have the same
+		for _, fingerprint := range f.Recipients {
+			t = append(t, []string{"Encrypted to:", fingerprint})
+		}
+	}
 	t = append(t, []string{}, []string{"FILE", "STATE", "ROWS", "BYTES", "SHA-256"})
 	for _, f := range r.Files {
 		t = append(t, []string{f.Path, string(f.State), count(f.Rows), count(f.Bytes), f.SHA256})
@@ -93,9 +98,22 @@ func runTable(r lakeward.Run) table {
 }
 
 func runVerify(a *app) *cobra.Command {
-	return &cobra.Command{Use: "verify ID", Short: "Read every delivered file of a run again and compare it with the books", Args: exactly("ID"), RunE: func(c *cobra.Command, args []string) error {
+	var key string
+	c := &cobra.Command{Use: "verify ID", Short: "Read every delivered file of a run again and compare it with the books", Args: exactly("ID"), RunE: func(c *cobra.Command, args []string) error {
+		verify := func(d *directory) (lakeward.Verification, error) {
+			return d.engine.VerifyRun(c.Context(), a.settings.sandbox, args[0])
+		}
+		if key != "" {
+			text, err := a.readKeyText(key)
+			if err != nil {
+				return err
+			}
+			verify = func(d *directory) (lakeward.Verification, error) {
+				return d.engine.VerifyOpened(c.Context(), a.settings.sandbox, args[0], lakeward.NewSecret(text))
+			}
+		}
 		return a.withData(c.Context(), false, func(d *directory) error {
-			v, err := d.engine.VerifyRun(c.Context(), a.settings.sandbox, args[0])
+			v, err := verify(d)
 			if err != nil {
 				return err
 			}
@@ -109,12 +127,18 @@ func runVerify(a *app) *cobra.Command {
 			return nil
 		})
 	}}
+	c.Flags().StringVar(&key, "private-key-file", "", "file with the armored private key of encrypted files, or -; it is not stored, and the rows are counted")
+	return c
 }
 
 func verificationTable(v lakeward.Verification) table {
 	t := table{{"FILE", "ROWS", "BYTES", "SHA-256"}}
 	for _, f := range v.Files {
-		t = append(t, []string{f.Path, strconv.FormatInt(f.Rows, 10), strconv.FormatInt(f.Bytes, 10), f.SHA256})
+		rows := strconv.FormatInt(f.Rows, 10)
+		if f.Encrypted {
+			rows = "encrypted"
+		}
+		t = append(t, []string{f.Path, rows, strconv.FormatInt(f.Bytes, 10), f.SHA256})
 	}
 	if v.OK() {
 		return append(t, []string{}, []string{"everything is as the books say"})

@@ -1,10 +1,12 @@
 package deliver
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -82,6 +84,38 @@ func (l *Lake) putUnless(ctx context.Context, r *lakeward.Run, p, what string, c
 		}
 	}
 	return lake.Uploaded{}, "", fmt.Errorf("write %s: %w", p, last)
+}
+
+// putFile is put for a data file. Of an encrypted one every try has other bytes, so a block of an earlier try that
+// arrives late would not be the same at its place: the file is read back whole, and written again if it is not what was
+// sent. After its flush nothing changes it any more. sum is the SHA-256 of what was sent last.
+func (l *Lake) putFile(ctx context.Context, r *lakeward.Run, f lakeward.File, write func(io.Writer) error, sum func() []byte) (lake.Uploaded, string, error) {
+	for range maxFailures {
+		up, etag, err := l.put(ctx, r, f.Path, fileDraft(f.Index), write)
+		if err != nil || len(f.Recipients) == 0 {
+			return up, etag, err
+		}
+		same, err := l.holds(ctx, f.Path, etag, sum())
+		if err != nil || same {
+			return up, etag, err
+		}
+	}
+	return lake.Uploaded{}, "", &lakeward.Error{Kind: lakeward.Conflict, Code: lakeward.FailIntegrity,
+		Msg: fmt.Sprintf("%s was written %d times and read back differently each time", f.Path, maxFailures)}
+}
+
+// holds reports whether exactly the file with an etag has content with a SHA-256.
+func (l *Lake) holds(ctx context.Context, p, etag string, want []byte) (bool, error) {
+	body, o, err := l.Client.Read(ctx, p, 0, -1)
+	if lake.Missing(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	h := sha256.New()
+	_, err = io.Copy(h, body)
+	return o.ETag == etag && bytes.Equal(h.Sum(nil), want), errors.Join(err, body.Close())
 }
 
 // replaceable returns what lies at a final name, the zero Object for nothing, if this attempt may replace it:
@@ -252,7 +286,7 @@ func (l *Lake) Discard(ctx context.Context, r *lakeward.Run) error {
 		}
 		if err != nil || !mine(o, r, fileDraft(k)) {
 			if k >= known {
-				return nil
+				return l.discardSuccess(ctx, r)
 			}
 			continue
 		}
@@ -260,4 +294,23 @@ func (l *Lake) Discard(ctx context.Context, r *lakeward.Run) error {
 			return err
 		}
 	}
+}
+
+// discardSuccess removes the success file of a run that will never be delivered.
+func (l *Lake) discardSuccess(ctx context.Context, r *lakeward.Run) error {
+	p := r.Plan.SuccessPath()
+	if p == "" {
+		return nil
+	}
+	o, err := l.Client.Status(ctx, p)
+	if lake.Missing(err) || err == nil && (!ours(o, r) || o.Properties["lwrun"] != string(r.ID)) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := l.Client.DeleteExactly(ctx, p, o.ETag); err != nil && !lake.Taken(err) {
+		return err
+	}
+	return nil
 }

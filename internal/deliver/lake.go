@@ -173,7 +173,7 @@ func (l *Lake) Stage(ctx context.Context, r *lakeward.Run, f lakeward.File, writ
 	var up lake.Uploaded
 	if l.Mode == lakeward.CopyOnce {
 		staged = f.Path
-		up, etag, err = l.put(ctx, r, f.Path, fileDraft(f.Index), hashed)
+		up, etag, err = l.putFile(ctx, r, f, hashed, func() []byte { return sum.Sum(nil) })
 	} else {
 		staged, up, etag, err = l.stage(ctx, r, fileDraft(f.Index), hashed)
 	}

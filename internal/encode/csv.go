@@ -17,14 +17,27 @@ type CSV struct {
 	buf       []byte
 	rows      int64
 	ambiguous int64
+	end       string    // of a record
 	special   [256]bool // bytes that make a value need quotes
 }
 
-// NewCSV starts a file and writes its header.
+// byteOrderMark is that of UTF-8.
+const byteOrderMark = "\ufeff"
+
+// NewCSV starts a file and writes its header, if it has one.
 func NewCSV(out io.Writer, headers []string, opt lakeward.CSVOptions) (*CSV, error) {
 	c := &CSV{out: out, opt: opt, columns: make([]cells, len(headers))}
 	for _, b := range []byte(opt.Delimiter + opt.Quote + "\r\n") {
 		c.special[b] = true
+	}
+	if c.end = "\n"; opt.CRLF {
+		c.end = "\r\n"
+	}
+	if opt.BOM {
+		c.buf = append(c.buf, byteOrderMark...)
+	}
+	if opt.HeaderOff {
+		return c, c.flush()
 	}
 	for i, h := range headers {
 		if i > 0 {
@@ -32,7 +45,7 @@ func NewCSV(out io.Writer, headers []string, opt lakeward.CSVOptions) (*CSV, err
 		}
 		c.buf = c.appendText(c.buf, []byte(h))
 	}
-	c.buf = append(c.buf, '\n')
+	c.buf = append(c.buf, c.end...)
 	return c, c.flush()
 }
 
@@ -52,7 +65,7 @@ func (c *CSV) Write(chunk *vector.Chunk) error {
 			}
 			c.buf = c.columns[i].appendCell(c.buf, &chunk.Columns[i], row)
 		}
-		c.buf = append(c.buf, '\n')
+		c.buf = append(c.buf, c.end...)
 		if len(c.buf)-start > maxRowBytes {
 			return tooLong(c.rows + 1)
 		}
@@ -112,11 +125,14 @@ func (c *CSV) render(col *cells, v *vector.Vector) {
 }
 
 func (c *CSV) appendValue(b []byte, v *vector.Vector, i int) []byte {
-	switch v.Kind {
-	case vector.String:
+	if v.Kind == vector.String {
 		return c.appendText(b, v.Str(i))
-	case vector.Time:
-	default:
+	}
+	if c.opt.QuoteAll { // no number, date or time holds a quote or an escape
+		b = append(b, c.opt.Quote...)
+		return append(AppendText(b, v, i), c.opt.Quote...)
+	}
+	if v.Kind != vector.Time {
 		return AppendText(b, v, i)
 	}
 	start := len(b)
@@ -138,7 +154,7 @@ func (c *CSV) appendText(b, s []byte) []byte {
 	if len(s) == 0 {
 		return append(b, c.opt.Empty...)
 	}
-	needs := false
+	needs := c.opt.QuoteAll
 	for _, ch := range s {
 		if c.special[ch] {
 			needs = true

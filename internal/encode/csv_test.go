@@ -2,6 +2,7 @@ package encode_test
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -86,6 +87,46 @@ func TestText(t *testing.T) {
 				t.Errorf("entry %q is written %q, want %q", test.value, got, test.want+"\n")
 			}
 		})
+	}
+}
+
+// C10, decision 13: what goes beyond the reference changes nothing else.
+func TestCSVExtensions(t *testing.T) {
+	on := func(change func(*lakeward.CSVOptions)) lakeward.CSVOptions {
+		opt := lakeward.DefaultCSV()
+		change(&opt)
+		return opt
+	}
+	for _, test := range []struct {
+		name string
+		opt  lakeward.CSVOptions
+		want string
+	}{
+		{"none", lakeward.DefaultCSV(), "a,n\n\"x\ny\",1\nnull,null\n,2\n"},
+		{"header off", on(func(o *lakeward.CSVOptions) { o.HeaderOff = true }), "\"x\ny\",1\nnull,null\n,2\n"},
+		{"byte order mark", on(func(o *lakeward.CSVOptions) { o.BOM = true }), "\ufeffa,n\n\"x\ny\",1\nnull,null\n,2\n"},
+		{"CR LF", on(func(o *lakeward.CSVOptions) { o.CRLF = true }), "a,n\r\n\"x\ny\",1\r\nnull,null\r\n,2\r\n"},
+		{"quote all, but null and empty", on(func(o *lakeward.CSVOptions) { o.QuoteAll = true }), "\"a\",\"n\"\n\"x\ny\",\"1\"\nnull,null\n,\"2\"\n"},
+	} {
+		a := text("x\ny")
+		a.AppendNull()
+		a.AppendString(nil)
+		var n vector.Vector
+		n.Reset(vector.Int)
+		n.AppendInt(1)
+		n.AppendNull()
+		n.AppendInt(2)
+		var b bytes.Buffer
+		w, err := encode.NewCSV(&b, []string{"a", "n"}, test.opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.Write(&vector.Chunk{Len: 3, Columns: []vector.Vector{a, n}}), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if b.String() != test.want {
+			t.Errorf("%s: %q, want %q", test.name, b.String(), test.want)
+		}
 	}
 }
 

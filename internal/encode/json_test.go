@@ -107,6 +107,36 @@ func TestJSONLimits(t *testing.T) {
 	}
 }
 
+// DLV-44: the same in Parquet, for texts, codes and lists; rows that are long together only are written.
+func TestParquetRowLimit(t *testing.T) {
+	item := lakeward.Field{Type: lakeward.TypeString}
+	var list vector.Vector
+	list.ResetTo(vector.ShapeOfField(lakeward.Field{Type: lakeward.TypeArray, Item: &item}))
+	for range 17 {
+		list.Fields[0].AppendString(bytes.Repeat([]byte("x"), 1<<20))
+	}
+	list.AppendItems()
+	half := strings.Repeat("x", 9<<20)
+	for _, test := range []struct {
+		name  string
+		field lakeward.Field
+		v     vector.Vector
+		code  string
+	}{
+		{"text", item, text(half + half), lakeward.FailRow}, {"code", item, dict(half + half), lakeward.FailRow},
+		{"list", lakeward.Field{Type: lakeward.TypeArray, Item: &item}, list, lakeward.FailRow}, {"two rows", item, text(half, half), ""},
+	} {
+		test.field.Name = "a"
+		w, err := encode.NewParquet(&bytes.Buffer{}, []lakeward.Field{test.field}, lakeward.NoCompression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Write(&vector.Chunk{Len: test.v.Len, Columns: []vector.Vector{test.v}}); lakeward.CodeOf(err) != test.code {
+			t.Errorf("%s: %v, want code %q", test.name, err, test.code)
+		}
+	}
+}
+
 // Codes that repeat over chunks, nulls among them, say what plain texts say.
 func TestJSONDictionaries(t *testing.T) {
 	d := dict("a", "b")

@@ -23,6 +23,12 @@ func credentials(a lakeward.Account) string {
 // CreateAccount checks the fields, then, unless untested, the connection, and stores the account (CON-06).
 func (e *Engine) CreateAccount(ctx context.Context, a lakeward.Account, untested bool) (lakeward.Account, []lakeward.Check, error) {
 	a.ID, a.CreatedAt = lakeward.AccountID(lakeward.NewID()), now()
+	if a.EncryptionKey != nil {
+		var err error
+		if a.EncryptionKey, err = readKey("/encryptionKey", a.EncryptionKey.PublicKey); err != nil {
+			return a, nil, err
+		}
+	}
 	checks, err := e.admit(ctx, &a, untested, a.Keys()...)
 	if err != nil {
 		return a, checks, err
@@ -37,6 +43,8 @@ type AccountEdit struct {
 	SignIn                                              *lakeward.SignIn
 	Key, SecondKey                                      lakeward.Secret
 	DropSecondKey                                       bool
+	// EncryptionKey is the text of a new public key; "" drops the one that is there (ACC-03).
+	EncryptionKey *string
 }
 
 // apply changes the account. Stored keys are for the place and the application that they were entered for: a
@@ -77,6 +85,14 @@ func (e *Engine) EditAccount(ctx context.Context, sandbox, ref string, x Account
 	}
 	before := a
 	x.apply(&a)
+	if x.EncryptionKey != nil {
+		a.EncryptionKey = nil
+		if *x.EncryptionKey != "" {
+			if a.EncryptionKey, err = readKey("/encryptionKey", *x.EncryptionKey); err != nil {
+				return a, nil, err
+			}
+		}
+	}
 	checks, err := e.admit(ctx, &a, untested, x.Key, x.SecondKey)
 	if err != nil {
 		return a, checks, err
@@ -170,6 +186,14 @@ func (e *Engine) examine(ctx context.Context, a lakeward.Account, p lake.Probe, 
 			tell(c)
 		}
 	})
+	if err == nil && a.EncryptionKey != nil {
+		c := keyCheck(a.EncryptionKey)
+		checks = append(checks, c)
+		if tell != nil {
+			tell(c)
+		}
+		err = checkKeys([]lakeward.EncryptionKey{*a.EncryptionKey}, now())
+	}
 	return checks, mode, err
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -12,6 +14,7 @@ import (
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/compress"
 	"github.com/lakeward/lakeward/internal/encode"
+	"github.com/lakeward/lakeward/internal/encrypt"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -223,18 +226,22 @@ func (e *Engine) loadDatasets(ctx context.Context, r *lakeward.Run) (*load, erro
 	}
 	l.counts.Activated = l.rows
 	l.write = func(ctx context.Context, out io.Writer, k int) (int64, int64, error) {
-		rows, err := e.writeRecords(ctx, out, s.parts[k], r.Plan)
+		rows, err := e.writeRecords(ctx, out, s.parts[k], r.Plan, path.Base(r.Plan.FilePath(k)))
 		return rows, 0, err
 	}
 	return l, nil
 }
 
-// writeRecords puts the rows of a file into out: read, nest, encode, compress.
-func (e *Engine) writeRecords(ctx context.Context, out io.Writer, p datasetPart, plan *lakeward.Plan) (int64, error) {
-	if p.copied {
-		return p.rows, e.warehouse.CopyFile(p.pieces[0].file, out)
+// writeRecords puts the rows of a file into out: read, nest, encode, compress, encrypt.
+func (e *Engine) writeRecords(ctx context.Context, out io.Writer, p datasetPart, plan *lakeward.Plan, name string) (int64, error) {
+	sealed, err := encrypt.New(out, plan.Keys, strings.TrimSuffix(name, lakeward.EncryptedSuffix), now())
+	if err != nil {
+		return 0, cannotEncrypt(err)
 	}
-	packed, err := compress.New(out, plan.Destination.Around())
+	if p.copied {
+		return p.rows, errors.Join(e.warehouse.CopyFile(p.pieces[0].file, sealed), sealed.Close())
+	}
+	packed, err := compress.New(sealed, plan.Destination.Around())
 	if err != nil {
 		return 0, err
 	}
@@ -254,7 +261,7 @@ func (e *Engine) writeRecords(ctx context.Context, out io.Writer, p datasetPart,
 			}
 		}
 	}
-	return encoded.Rows(), errors.Join(encoded.Close(), packed.Close())
+	return encoded.Rows(), errors.Join(encoded.Close(), packed.Close(), sealed.Close())
 }
 
 // newRecordEncoder starts a file of a dataset. Null values are left out of JSON (FMT-15).

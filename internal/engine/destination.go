@@ -14,6 +14,9 @@ func (e *Engine) CreateDestination(ctx context.Context, d lakeward.Destination, 
 	if err := d.Validate(); err != nil {
 		return d, err
 	}
+	if err := readRecipients(&d); err != nil {
+		return d, err
+	}
 	a, err := e.store.Account(ctx, d.Sandbox, account)
 	if err != nil {
 		return d, err

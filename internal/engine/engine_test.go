@@ -30,6 +30,7 @@ type world struct {
 	lake  *emulator.Server
 	dir   string
 	cfg   engine.Config
+	pgp   string // public key of the accounts of flows, "" for none
 }
 
 // quick gives up soon.
@@ -106,6 +107,9 @@ func (w *world) flow(dest lakeward.Destination, audience string, schedule lakewa
 	ctx := w.t.Context()
 	a := emulatortest.Account(w.lake)
 	a.Name = lakeward.NewID()
+	if w.pgp != "" {
+		a.EncryptionKey = &lakeward.EncryptionKey{PublicKey: w.pgp}
+	}
 	if _, _, err := w.CreateAccount(ctx, a, true); err != nil {
 		w.t.Fatal(err)
 	}

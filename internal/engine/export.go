@@ -60,6 +60,9 @@ func (e *Engine) export(ctx context.Context, r *lakeward.Run) error {
 	if err := l.counts.Balance(l.rows); err != nil {
 		return err
 	}
+	if err := checkKeys(r.Plan.Keys, now()); err != nil { // the key may have ended since the run was pinned (DLV-49)
+		return err
+	}
 	if rec, err = d.Commit(ctx, r, files, l.counts, r.Plan.ManifestPath(r.ID)); err != nil {
 		return err
 	}
@@ -130,6 +133,9 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 		return err
 	}
 	plan.Hash = snap.Hash
+	if err := checkKeys(plan.Keys, now()); err != nil {
+		return err
+	}
 	if plan.Mode, err = d.FindMode(ctx, plan.Destination.Mode); err != nil {
 		return err
 	}
@@ -193,8 +199,10 @@ func (e *Engine) checkNames(ctx context.Context, d *deliver.Lake, r *lakeward.Ru
 	for k := range l.parts {
 		paths = append(paths, r.Plan.FilePath(k))
 	}
-	if m := r.Plan.ManifestPath(r.ID); m != "" {
-		paths = append(paths, m)
+	for _, p := range []string{r.Plan.SuccessPath(), r.Plan.ManifestPath(r.ID)} {
+		if p != "" {
+			paths = append(paths, p)
+		}
 	}
 	return d.CheckNames(ctx, r, paths)
 }
@@ -205,7 +213,7 @@ func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, 
 	ambiguous := int64(0)
 	for k, want := range l.parts {
 		doubts := int64(0) // of the last try
-		f, err := d.Stage(ctx, r, lakeward.File{Index: k, Path: r.Plan.FilePath(k)}, func(out io.Writer) (rows int64, err error) {
+		f, err := d.Stage(ctx, r, lakeward.File{Index: k, Path: r.Plan.FilePath(k), Recipients: r.Plan.Fingerprints()}, func(out io.Writer) (rows int64, err error) {
 			rows, doubts, err = l.write(ctx, out, k)
 			return rows, err
 		})
@@ -217,6 +225,13 @@ func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, 
 		}
 		ambiguous += doubts
 		l.counts.Rows += f.Rows
+		files = append(files, f)
+	}
+	if p := r.Plan.SuccessPath(); p != "" {
+		f, err := d.Stage(ctx, r, lakeward.File{Index: len(files), Path: p, Success: true}, func(io.Writer) (int64, error) { return 0, nil })
+		if err != nil {
+			return nil, err
+		}
 		files = append(files, f)
 	}
 	return files, e.store.AdvanceRun(ctx, r, now(), func(r *lakeward.Run) {

@@ -18,6 +18,7 @@ func (e *Engine) place(ctx context.Context, flow lakeward.Dataflow) (lakeward.Pl
 	}
 	account, err := e.store.Account(ctx, flow.Sandbox, string(plan.Destination.AccountID))
 	plan.Location = account.URL
+	plan.Keys = lakeward.Recipients(account.EncryptionKey, plan.Destination.Recipients)
 	return plan, err
 }
 
@@ -34,7 +35,7 @@ func (e *Engine) plan(ctx context.Context, flow lakeward.Dataflow, item string, 
 	if !ok {
 		return plan, &lakeward.Error{Kind: lakeward.Conflict, Code: lakeward.FailSource, Msg: "the audience " + lakeward.Quote(plan.Audience.Name) + " is not part of the dataflow any more"}
 	}
-	plan.Folder, plan.Stem, err = plan.Destination.Place(it.FileName, plan.Destination.Extension(), flow.Names(plan.Audience, e.cfg.Organization, at))
+	plan.Folder, plan.Stem, err = plan.Destination.Place(it.FileName, plan.Extension(), flow.Names(plan.Audience, e.cfg.Organization, at))
 	return plan, err
 }
 

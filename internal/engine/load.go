@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"io"
+	"path"
 
 	"github.com/lakeward/lakeward"
 )
@@ -35,7 +36,7 @@ func (e *Engine) loadMembers(s *selection, plan *lakeward.Plan, limit int64) *lo
 		l.parts = append(l.parts, p.rows)
 	}
 	l.write = func(ctx context.Context, out io.Writer, k int) (int64, int64, error) {
-		w := &partWriter{e: e, s: s, plan: plan, limit: limit}
+		w := &partWriter{e: e, s: s, plan: plan, limit: limit, name: path.Base(plan.FilePath(k))}
 		rows, err := w.write(ctx, out, s.parts[k])
 		return rows, w.ambiguous, err
 	}

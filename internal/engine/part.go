@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/compress"
 	"github.com/lakeward/lakeward/internal/encode"
+	"github.com/lakeward/lakeward/internal/encrypt"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -33,8 +35,9 @@ func newEncoder(out io.Writer, d lakeward.Destination, columns []lakeward.Column
 	return encode.NewCSV(out, headers, d.CSV)
 }
 
-// partWriter is the stack of writers of one part: scan, map, encode, compress.
+// partWriter is the stack of writers of one part: scan, map, encode, compress, encrypt.
 type partWriter struct {
+	name      string // of the file
 	e         *Engine
 	s         *selection
 	plan      *lakeward.Plan
@@ -45,7 +48,11 @@ type partWriter struct {
 // write puts the rows of a part into out and returns their number.
 func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int64, err error) {
 	d := w.plan.Destination
-	packed, err := compress.New(out, d.Around())
+	sealed, err := encrypt.New(out, w.plan.Keys, strings.TrimSuffix(w.name, lakeward.EncryptedSuffix), now())
+	if err != nil {
+		return 0, cannotEncrypt(err)
+	}
+	packed, err := compress.New(sealed, d.Around())
 	if err != nil {
 		return 0, err
 	}
@@ -73,7 +80,7 @@ func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int
 		w.ambiguous = csv.Ambiguous()
 	}
 	// In this order: each Close writes its last bytes into the next.
-	return encoded.Rows(), errors.Join(encoded.Close(), packed.Close())
+	return encoded.Rows(), errors.Join(encoded.Close(), packed.Close(), sealed.Close())
 }
 
 // within is a chunk without the rows that are too many behind those that were written.

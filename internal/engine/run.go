@@ -10,6 +10,7 @@ import (
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/deliver"
+	"github.com/lakeward/lakeward/internal/encrypt"
 	"github.com/lakeward/lakeward/internal/lake"
 	"github.com/lakeward/lakeward/internal/verify"
 )
@@ -222,6 +223,19 @@ func (e *Engine) resolvePredecessors(ctx context.Context, d *deliver.Lake, r *la
 
 // VerifyRun re-reads what a run delivered and compares it with the books (DLV-130).
 func (e *Engine) VerifyRun(ctx context.Context, sandbox, id string) (lakeward.Verification, error) {
+	return e.verifyRun(ctx, sandbox, id, nil)
+}
+
+// VerifyOpened is VerifyRun for whoever has the private key of encrypted files: their rows are counted too.
+func (e *Engine) VerifyOpened(ctx context.Context, sandbox, id string, key lakeward.Secret) (lakeward.Verification, error) {
+	keys, err := encrypt.NewOpener(key)
+	if err != nil {
+		return lakeward.Verification{}, err
+	}
+	return e.verifyRun(ctx, sandbox, id, keys)
+}
+
+func (e *Engine) verifyRun(ctx context.Context, sandbox, id string, keys verify.Opener) (lakeward.Verification, error) {
 	r, err := e.store.Run(ctx, sandbox, id)
 	if err != nil {
 		return lakeward.Verification{}, err
@@ -233,5 +247,5 @@ func (e *Engine) VerifyRun(ctx context.Context, sandbox, id string) (lakeward.Ve
 	if err != nil {
 		return lakeward.Verification{}, err
 	}
-	return verify.Run(ctx, d, r)
+	return verify.Run(ctx, d, r, keys)
 }

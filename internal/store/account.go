@@ -82,7 +82,11 @@ func (s *Store) EditAccount(ctx context.Context, before, a lakeward.Account, at 
 
 // settings is a text of all that an edit changes: what a test of the connection notes is not part of it.
 func settings(a lakeward.Account) string {
-	return fmt.Sprint(a.Name, "\x00", a.Description, "\x00", a.URL, "\x00", a.SignIn, a.Tenant, a.ClientID, a.TokenFile, a.KeyInfo.Version, a.KeyInfo.UpdatedAt.UnixMilli(), a.SecondKeyInfo.Version, a.SecondKeyInfo.UpdatedAt.UnixMilli())
+	fingerprint := ""
+	if a.EncryptionKey != nil {
+		fingerprint = a.EncryptionKey.Fingerprint + a.EncryptionKey.PublicKey
+	}
+	return fmt.Sprint(fingerprint, "\x00", a.Name, "\x00", a.Description, "\x00", a.URL, "\x00", a.SignIn, a.Tenant, a.ClientID, a.TokenFile, a.KeyInfo.Version, a.KeyInfo.UpdatedAt.UnixMilli(), a.SecondKeyInfo.Version, a.SecondKeyInfo.UpdatedAt.UnixMilli())
 }
 
 // NoteTest notes how a test of the connection ended, and nothing else.

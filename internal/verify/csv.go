@@ -13,12 +13,21 @@ import (
 func countCSV(r io.Reader, opt lakeward.CSVOptions) (int64, error) {
 	b := bufio.NewReaderSize(r, 256<<10)
 	var records int64
+	if mark, err := b.Peek(3); err == nil && opt.BOM {
+		if string(mark) != "\xef\xbb\xbf" {
+			return 0, errors.New("the byte order mark is missing")
+		}
+		_, _ = b.Discard(3)
+	}
 	open := false // bytes since the last record's end
 	for {
 		c, err := b.ReadByte()
 		if errors.Is(err, io.EOF) {
 			if open {
 				return records, errors.New("the last record has no line feed: the file is cut")
+			}
+			if opt.HeaderOff {
+				return records, nil
 			}
 			if records == 0 {
 				return 0, errors.New("the header is missing")
@@ -61,7 +70,7 @@ func skipQuoted(b *bufio.Reader, opt lakeward.CSVOptions) error {
 		next, _ := b.Peek(1)
 		switch {
 		case c == quote:
-			if len(next) == 0 || next[0] == '\n' || next[0] == opt.Delimiter[0] {
+			if len(next) == 0 || next[0] == '\n' || opt.CRLF && next[0] == '\r' || next[0] == opt.Delimiter[0] {
 				return nil
 			}
 		case c == '\\' && len(next) == 1 && (escape == '\\' || next[0] == escape), c == escape && len(next) == 1 && next[0] == quote:

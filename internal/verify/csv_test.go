@@ -12,6 +12,10 @@ func TestCountCSV(t *testing.T) {
 	back, single, none := lakeward.DefaultCSV(), lakeward.DefaultCSV(), lakeward.DefaultCSV()
 	single.Escape = "'"
 	none.Quote = ""
+	extended := back
+	extended.BOM, extended.CRLF, extended.QuoteAll = true, true, true
+	bare := back
+	bare.HeaderOff = true
 	for _, test := range []struct {
 		name string
 		opt  lakeward.CSVOptions
@@ -33,6 +37,10 @@ func TestCountCSV(t *testing.T) {
 		{"cut in a row", back, "a\n1\n2", 1, true},
 		{"cut in quotes", back, "a\n\"x", 0, true},
 		{"empty file", back, "", 0, true},
+		{"mark, CR LF, quotes", extended, "\ufeff\"a\",\"b\"\r\n\"1\",\"x\r\ny\"\r\nnull,\"2\"\r\n", 2, false},
+		{"mark is missing", extended, "\"a\"\r\n", 0, true},
+		{"no header", bare, "1\n2\n", 2, false},
+		{"no header, no rows", bare, "", 0, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := countCSV(strings.NewReader(test.text), test.opt)

@@ -20,10 +20,16 @@ import (
 	"github.com/lakeward/lakeward/internal/lake"
 )
 
+// Opener decrypts a file, for whoever has the private key.
+type Opener interface {
+	Open(r io.Reader) (io.Reader, error)
+}
+
 // Run proves slot record, manifest, sizes, hashes and counts of a run (DLV-130, INV-02, INV-06, INV-14).
+// Rows of encrypted files are counted if keys, which may be nil, opens them.
 // An error means that the proof could not be finished, not that something is wrong.
-func Run(ctx context.Context, d *deliver.Lake, r lakeward.Run) (lakeward.Verification, error) {
-	v := &verification{ctx: ctx, lake: d, run: r, out: lakeward.Verification{Run: r.ID, Files: []lakeward.VerifiedFile{}, Problems: []lakeward.Problem{}}}
+func Run(ctx context.Context, d *deliver.Lake, r lakeward.Run, keys Opener) (lakeward.Verification, error) {
+	v := &verification{ctx: ctx, lake: d, run: r, keys: keys, out: lakeward.Verification{Run: r.ID, Files: []lakeward.VerifiedFile{}, Problems: []lakeward.Problem{}}}
 	rec, err := d.Slot(ctx, r.DataflowID, r.ID)
 	slot := deliver.SlotPath(d.Base, r.DataflowID, r.ID)
 	switch {
@@ -45,6 +51,7 @@ type verification struct {
 	ctx  context.Context
 	lake *deliver.Lake
 	run  lakeward.Run
+	keys Opener
 	out  lakeward.Verification
 }
 
@@ -117,20 +124,20 @@ func (v *verification) file(f lakeward.File) error {
 	sum, crc := sha256.New(), crc64nvme.New()
 	counter := new(byteCounter)
 	stored := io.TeeReader(body, io.MultiWriter(sum, crc, counter))
-	rows, rerr := v.rows(stored)
+	rows, rerr := v.rows(stored, f)
 	if _, err := io.Copy(io.Discard, stored); err != nil {
 		return err
 	}
 	if rerr != nil {
 		v.problem(f.Path, "the content cannot be read: %v", rerr)
-	} else if rows != f.Rows && countable(v.run.Plan.Destination) {
+	} else if rows != f.Rows && v.countable(f) {
 		v.problem(f.Path, "the file holds %d rows, the slot record says %d", rows, f.Rows)
 	}
 	got := hex.EncodeToString(sum.Sum(nil))
 	if got != f.SHA256 || fmt.Sprintf("%016x", crc.Sum64()) != f.CRC64 {
 		v.problem(f.Path, "the content differs from what was delivered (SHA-256 or CRC64)")
 	}
-	v.out.Files = append(v.out.Files, lakeward.VerifiedFile{Path: f.Path, Rows: rows, Bytes: int64(*counter), SHA256: got})
+	v.out.Files = append(v.out.Files, lakeward.VerifiedFile{Path: f.Path, Rows: rows, Bytes: int64(*counter), SHA256: got, Encrypted: v.closed(f)})
 	return nil
 }
 
@@ -170,8 +177,11 @@ func (v *verification) manifest(rec *deliver.Record) error {
 func expectedManifest(rec *deliver.Record) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `{"flowRunId":"%s","scheduledTime":"%s","exportResults":[`, rec.Run, rec.ScheduledTime)
-	for i, f := range rec.Files {
-		if i > 0 {
+	for _, f := range rec.Files {
+		if f.Success {
+			continue
+		}
+		if !strings.HasSuffix(b.String(), "[") {
 			b.WriteByte(',')
 		}
 		slash := strings.LastIndexByte(f.Path, '/')
