@@ -176,6 +176,7 @@ func (e *Engine) PreviewDataflow(ctx context.Context, p Preview, out io.Writer) 
 	}
 	plain := *r.Plan
 	plain.Destination.Compression = lakeward.NoCompression
+	plain.Keys = nil
 	if plain.Destination.FileType == lakeward.Parquet {
 		plain.Destination.FileType = lakeward.JSON
 	}
