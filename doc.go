@@ -29,6 +29,7 @@
 //
 //	what a user may enter     the Validate method of the noun's file here
 //	how a file name is made   filename.go
+//	a calculated function     one line of a table in internal/expr/function_*.go
 //	how CSV looks             internal/encode/csv.go
 //	a compression format      one file and one line in internal/compress
 //	what Azure errors say     internal/lake/classify.go

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lakeward/lakeward"
 )
@@ -114,6 +115,16 @@ const (
 	Keys         // the keys of the map Args[0], sorted
 	Values       // its values, sorted by key
 	Single       // an array of the object Args[0]
+
+	// What follows is for calculated fields. There a value can also fail, which makes the field null and is counted.
+	Call      // Func of the arguments
+	Null      // no value, of whatever type
+	Choose    // Args[1] where Args[0] holds, else Args[2]
+	Coalesce  // the first argument that is not null
+	Decode    // Args[2] where Args[0] equals Args[1], Args[4] where it equals Args[3], ...; the last argument otherwise
+	Build     // an object of the arguments, named by the shape
+	Transform // Args[1] for each item of Args[0], nulls kept
+	Keep      // the items of Args[0] for which Args[1] holds
 )
 
 // Shape is the type of what is inside an array, a map or an object.
@@ -206,7 +217,13 @@ type Node struct {
 	Pattern *regexp.Regexp // of Matches and Group
 	Group   int
 	Fold    bool // Text: compare without case
-	Pos     int  // byte offset in the source, for messages
+
+	Func   *Function // of Call
+	limit  int       // of Transform and Keep: items for each row
+	layout layout    // of functions over dates
+	zone   *time.Location
+	hash   hasher
+	Pos    int // byte offset in the source, for messages
 }
 
 // Fields lists the paths that the expression reads, each once, in order of appearance.
