@@ -38,7 +38,10 @@ const maxAudiences = 1000
 const MaxUploaded = 10
 
 // Validate checks what can be checked without looking at other things. now is for schedules (SCH-17).
-func (d *Dataflow) Validate(now time.Time) error {
+func (d *Dataflow) Validate(now time.Time) error { return d.ValidateEdit(Dataflow{}, now) }
+
+// ValidateEdit checks a dataflow that replaces an old one: a start that stays may lie in the past (SCH-21).
+func (d *Dataflow) ValidateEdit(old Dataflow, now time.Time) error {
 	var errs fieldErrors
 	checkName(&errs, d.Name)
 	checkText(&errs, "/description", d.Description)
@@ -58,7 +61,23 @@ func (d *Dataflow) Validate(now time.Time) error {
 		if it.FileName == "" {
 			it.FileName = DefaultFileName
 		}
-		it.Schedule.check(&errs, at+"/schedule", now)
+		var before *Schedule
+		if was, ok := old.Item(it.AudienceID); ok {
+			before = &was.Schedule
+		}
+		it.Schedule.check(&errs, at+"/schedule", now, before)
+	}
+	return errs.err("the dataflow")
+}
+
+// CheckFrequencies refuses the frequencies that only a setting offers (D02).
+func (d Dataflow) CheckFrequencies() error {
+	var errs fieldErrors
+	for i, it := range d.Items {
+		if it.Schedule.Frequency.Extended() {
+			errs.add(fmt.Sprintf("/audiences/%d/schedule/frequency", i), "SCHED-1001", "the frequency %s is not offered", it.Schedule.Frequency)
+			errs.hint("use ONCE or DAILY, or set schedules.extendedFrequencies in lakeward.yaml")
+		}
 	}
 	return errs.err("the dataflow")
 }
@@ -82,6 +101,9 @@ func (d Dataflow) Warnings() []string {
 		w = append(w, fmt.Sprintf("%d mapped columns; at most %d are recommended", len(d.Mapping), softMappings))
 	}
 	for _, it := range d.Items {
+		if start, _, err := it.Schedule.Bounds(); err == nil && !start.Before(d.CreatedAt) && start.Sub(d.CreatedAt) < startSoon {
+			w = append(w, "the first export is due at "+start.Format(time.RFC3339)+", within minutes")
+		}
 		if !strings.Contains(it.FileName, "%DATETIME") && !strings.Contains(it.FileName, "%TIMESTAMP%") {
 			w = append(w, "a file name without date and time is static: every export replaces the file before it")
 		}

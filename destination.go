@@ -1,7 +1,6 @@
 package lakeward
 
 import (
-	"slices"
 	"strings"
 	"time"
 )
@@ -9,42 +8,11 @@ import (
 // DestinationID identifies a destination.
 type DestinationID string
 
-// FileType is the format of the exported files.
-type FileType string
-
-// The file types of audience exports (FMT-01). JSON and Parquet come with the writers of internal/encode.
-const (
-	CSV FileType = "CSV"
-)
-
-// Compression is the compression of the exported files (CMP-01).
-type Compression string
-
-// The compressions of a destination.
-const (
-	NoCompression Compression = "NONE"
-	Gzip          Compression = "GZIP"
-)
-
 // MaxRowsPerFile is the hard limit of rows in one exported file (SPL-01).
 const MaxRowsPerFile = 5_000_000
 
 // DestinationTypeName is the display name of the connector (OBJ-01).
 const DestinationTypeName = "Azure Data Lake Storage Gen2"
-
-// CSVOptions are the formatting options of CSV files (FMT-05). Compression, the sixth, is the destination's.
-type CSVOptions struct {
-	Delimiter string `json:"delimiter"`
-	Quote     string `json:"quote"`  // `"`, or "" for none
-	Escape    string `json:"escape"` // `\` or `'`
-	Empty     string `json:"emptyValue"`
-	Null      string `json:"nullValue"`
-}
-
-// DefaultCSV returns the safe options: double quotes, so that no value can break a row (D30).
-func DefaultCSV() CSVOptions {
-	return CSVOptions{Delimiter: ",", Quote: `"`, Escape: `\`, Empty: "", Null: "null"}
-}
 
 // Destination is an account plus a folder and the way files look there (OBJ-03).
 type Destination struct {
@@ -56,8 +24,14 @@ type Destination struct {
 	Folder      string        `json:"path"` // normalised: no outer slashes; "" is the container root
 	FileType    FileType      `json:"fileType"`
 	Compression Compression   `json:"compression"`
-	CSV         CSVOptions    `json:"csvOptions"`
+	CSV         CSVOptions    `json:"csvOptions,omitzero"` // of file type CSV only
 	Manifest    bool          `json:"includeFileManifest"`
+	// Nested lets whole arrays, maps and objects be mapped, which keep their structure (CAL-03).
+	Nested bool `json:"exportArraysMapsObjects,omitempty"`
+	// Extensions allows what goes beyond the reference: options and compressions that other readers may not expect.
+	Extensions bool `json:"extensions,omitempty"`
+	// SuccessFile puts an empty file _SUCCESS behind the data files; an extension.
+	SuccessFile bool `json:"successFile,omitempty"`
 	// Mode is how files become visible; the connection test finds it.
 	Mode Mode `json:"mode,omitempty"`
 	// RowsPerFile cuts files earlier than MaxRowsPerFile; 0 means the maximum.
@@ -86,14 +60,6 @@ func (d Destination) PartRows() int64 {
 	return MaxRowsPerFile
 }
 
-// Extension is what a data file's name ends in, with its dots (CMP-02).
-func (d Destination) Extension() string {
-	if d.Compression == Gzip {
-		return ".csv.gz"
-	}
-	return ".csv"
-}
-
 // Validate checks the fields of a destination and normalises its folder; all that is wrong is reported at once.
 func (d *Destination) Validate() error {
 	var errs fieldErrors
@@ -104,34 +70,11 @@ func (d *Destination) Validate() error {
 		errs.adopt("/path", err)
 	}
 	d.Folder = folder
-	if d.FileType != CSV {
-		errs.add("/fileType", "CSV-1010", "this version writes CSV; file type %s is not available", Quote(string(d.FileType)))
-	}
-	if d.Compression != NoCompression && d.Compression != Gzip {
-		errs.add("/compression", "CSV-1011", "compression is NONE or GZIP, not %s", Quote(string(d.Compression)))
-	}
-	d.CSV.check(&errs)
+	d.checkFormat(&errs)
 	if d.RowsPerFile < 0 || d.RowsPerFile > MaxRowsPerFile {
 		errs.add("/rowsPerFile", "SPL-1001", "rows per file is a number from 1 to %d", MaxRowsPerFile)
 	}
 	return errs.err("the destination")
-}
-
-func (o CSVOptions) check(errs *fieldErrors) {
-	if !slices.Contains([]string{",", "\t", "|", ";", ":"}, o.Delimiter) {
-		errs.add("/csvOptions/delimiter", "CSV-1001", `the delimiter is one of , \t | ; : and not %s`, Quote(o.Delimiter))
-	}
-	if o.Quote != `"` && o.Quote != "" {
-		errs.add("/csvOptions/quote", "CSV-1003", `the quote character is " or none, not %s`, Quote(o.Quote))
-	}
-	if o.Escape != `\` && o.Escape != "'" {
-		errs.add("/csvOptions/escape", "CSV-1003", `the escape character is \ or ', not %s`, Quote(o.Escape))
-	}
-	for pointer, v := range map[string]string{"/csvOptions/emptyValue": o.Empty, "/csvOptions/nullValue": o.Null} {
-		if v != "" && v != "null" && v != `""` {
-			errs.add(pointer, "CSV-1012", `the value is one of null, "" or nothing, not %s`, Quote(v))
-		}
-	}
 }
 
 // Warnings lists what is allowed but will surprise somebody.
@@ -140,10 +83,10 @@ func (d Destination) Warnings() []string {
 	if d.Mode == CopyOnce {
 		w = append(w, CopyOnceWarning)
 	}
-	if d.CSV.Empty == d.CSV.Null {
+	if d.FileType == CSV && d.CSV.Empty == d.CSV.Null {
 		w = append(w, "empty and null values are written alike and cannot be told apart")
 	}
-	if d.CSV.Quote == "" {
+	if d.FileType == CSV && d.CSV.Quote == "" {
 		w = append(w, "without a quote character, values that hold the delimiter or a line break cannot be told apart")
 	}
 	for s := range strings.SplitSeq(d.Folder, "/") {

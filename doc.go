@@ -18,6 +18,7 @@
 //	evaluation.go    its audience is evaluated internal/engine/evaluate.go
 //	run.go           the run table is the queue internal/store/run.go
 //	audience.go      members as a bitmap       internal/warehouse/membership.go
+//	(internal/)      what changed, if asked    internal/engine/window.go
 //	mapping.go       columns and exclusions    internal/engine/select.go, project.go
 //	(internal/)      scan, encode, compress    internal/warehouse, encode, compress
 //	manifest.go      stage, commit, publish    internal/deliver
@@ -29,8 +30,9 @@
 //
 //	what a user may enter     the Validate method of the noun's file here
 //	how a file name is made   filename.go
+//	how a file looks          internal/encode: csv.go, json.go, parquet.go
+//	names and file types      format.go
 //	a calculated function     one line of a table in internal/expr/function_*.go
-//	how CSV looks             internal/encode/csv.go
 //	a compression format      one file and one line in internal/compress
 //	what Azure errors say     internal/lake/classify.go
 //	the local lake            internal/lake/emulator

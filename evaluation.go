@@ -158,7 +158,7 @@ func (s EvaluationSchedule) Warnings(d Dataflow, it DataflowItem, a Audience) []
 	warn := func(format string, args ...any) {
 		w = append(w, fmt.Sprintf("audience %s: ", Quote(a.Name))+fmt.Sprintf(format, args...))
 	}
-	first, _, err := it.Schedule.bounds()
+	first, _, err := it.Schedule.Bounds()
 	if a.ExpiresAt != nil && err == nil && !first.Before(*a.ExpiresAt) {
 		warn("it expires at %s, before the first export, which will hold nobody; upload or refresh it in time", a.ExpiresAt.UTC().Format(time.RFC3339))
 	}
@@ -166,6 +166,11 @@ func (s EvaluationSchedule) Warnings(d Dataflow, it DataflowItem, a Audience) []
 		return w
 	}
 	switch every := it.Schedule.Frequency.every(); {
+	case it.Schedule.AfterEvaluation() && s.Mode == EvaluateOff:
+		warn("it is exported after evaluations, and nothing evaluates it by itself; set a schedule with: lakeward audience schedule")
+	case it.Schedule.AfterEvaluation():
+	case s.Mode == EvaluateDaily && a.EvaluatedAt == nil && err == nil && first.Sub(a.CreatedAt) < 24*time.Hour:
+		warn("it is younger than 24 hours and evaluated once a day; start the daily schedule the next day, or let the dataflow evaluate it first")
 	case s.Mode == EvaluateOff && a.EvaluatedAt == nil:
 		warn("it was never evaluated, and nothing will evaluate it before an export, so that every export fails; set a schedule with: lakeward audience schedule, or let the dataflow evaluate it first")
 	case s.Mode == EvaluateOff:

@@ -144,11 +144,14 @@ type Column struct {
 	Kind  SourceKind
 	Type  FieldType // of the values
 	Scale uint8     // of decimals
+	Item  *Field    // of arrays and maps
+	below []Leaf    // of an object: its scalars, arrays and maps
 }
 
 // ResolveMapping finds the source of every mapping (MAP-09). Unknown fields, fields of events,
-// objects and unknown namespaces are reported all at once.
-func ResolveMapping(mapping []Mapping, union []Leaf, namespaces []Namespace) ([]Column, error) {
+// objects and unknown namespaces are reported all at once. dest is where the columns go: it decides whether
+// arrays, maps and objects can be mapped (CAL-03, CAL-04).
+func ResolveMapping(mapping []Mapping, union []Leaf, namespaces []Namespace, dest Destination) ([]Column, error) {
 	var errs fieldErrors
 	cols := make([]Column, 0, len(mapping))
 	for i, m := range mapping {
@@ -162,15 +165,7 @@ func ResolveMapping(mapping []Mapping, union []Leaf, namespaces []Namespace) ([]
 		case QualifiedSource:
 			c.Type = TypeDateTime
 		case AttributeSource:
-			leaf, ok := findLeaf(union, m.Source)
-			if !ok {
-				errs.add(at, "MAP-1002", "there is no profile field %s", Quote(m.Source))
-				errs.hint(suggestField(union, m.Source))
-			}
-			if ok && !leaf.Type.Scalar() {
-				errs.add(at, "MAP-1002", "%s is of type %s, which a column cannot hold", Quote(m.Source), leaf.Type)
-			}
-			c.Type, c.Scale = leaf.Type, leaf.Scale
+			c.find(&errs, at, union, dest)
 		}
 		cols = append(cols, c)
 	}

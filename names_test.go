@@ -158,7 +158,7 @@ func TestMapping(t *testing.T) {
 			var headers []string
 			if err == nil {
 				var cols []lakeward.Column
-				cols, err = lakeward.ResolveMapping(f.Mapping, union, lakeward.StandardNamespaces())
+				cols, err = lakeward.ResolveMapping(f.Mapping, union, lakeward.StandardNamespaces(), lakeward.Destination{FileType: lakeward.CSV})
 				for _, c := range cols {
 					headers = append(headers, c.Target)
 				}

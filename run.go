@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -23,6 +24,17 @@ func ScheduledSlot(t time.Time) string {
 
 // ManualSlot names the slot of an export by hand (DLV-10).
 func ManualSlot(key string) string { return "manual:" + key }
+
+// EvaluationSlot names the slot of an export after an evaluation (DLV-10).
+func EvaluationSlot(t TaskID) string { return "eval:" + string(t) }
+
+// Rerun names the slot of the n-th run of a slot, from the second on (DLV-10).
+func Rerun(slot string, n int) string { return fmt.Sprintf("%s#%d", slot, n) }
+
+// BySchedule reports whether the schedule made the run due: only such runs move the baseline (DLV-122).
+func (r Run) BySchedule() bool {
+	return strings.HasPrefix(r.Slot, "at:") || strings.HasPrefix(r.Slot, "eval:")
+}
 
 // RunState says who may act on a run (DLV-32).
 type RunState string
@@ -203,6 +215,25 @@ type Run struct {
 	Plan           *Plan      `json:"-"`
 }
 
+// NewRun is a queued run of one item of a dataflow for one slot.
+func NewRun(d Dataflow, item, slot string, scheduled, created time.Time) Run {
+	return Run{ID: NewRunID(d.ID, item, slot), Sandbox: d.Sandbox, DataflowID: d.ID, Item: item, Slot: slot, State: Queued, Phase: PhaseNew, Attempt: 1, Rev: d.Rev,
+		ScheduledAt: scheduled, CreatedAt: created}
+}
+
+// Skip closes a run that will not be worked on, with the reason.
+func (r *Run) Skip(at time.Time, code, message string) {
+	r.State, r.EndedAt, r.Cause = Skipped, &at, &Cause{Code: code, Message: message}
+}
+
+// Why runs are skipped (DLV-32).
+const (
+	SkipMissed    = "missed"
+	SkipPaused    = "paused"
+	SkipCollapsed = "collapsed"
+	SkipRemoved   = "removed" // the audience was taken out of the dataflow
+)
+
 // Plan is the configuration that a run pinned: later edits apply to later runs (S0, P).
 type Plan struct {
 	Dataflow    Dataflow    `json:"dataflow"`
@@ -213,6 +244,12 @@ type Plan struct {
 	Stem        string      `json:"stem"`   // of the file names
 	Hash        string      `json:"generationHash"`
 	Mode        Mode        `json:"mode,omitempty"`
+}
+
+// Incremental reports whether runs of an item by its schedule export what changed.
+func (p Plan) Incremental(item string) bool {
+	it, ok := p.Dataflow.Item(AudienceID(item))
+	return ok && it.Schedule.Mode == IncrementalExport
 }
 
 // FilePath is the final path of part k of the run.

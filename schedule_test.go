@@ -75,6 +75,26 @@ func TestScheduleChecks(t *testing.T) {
 		{"BI-H08 zone", func(s *lakeward.Schedule) { s.StartTime = "07:00Z" }, "SCHED-1005"},
 		{"BI-H10 minute 60", func(s *lakeward.Schedule) { s.StartTime = "07:60" }, "SCHED-1005"},
 		{"BI-H11 end with once", func(s *lakeward.Schedule) { s.Frequency, s.EndDate = lakeward.Once, "2025-02-01" }, "SCHED-1006"},
+		{"BI-H01 weekly incremental", func(s *lakeward.Schedule) { s.Mode, s.Frequency = lakeward.IncrementalExport, lakeward.Weekly }, "SCHED-1001"},
+		{"SCH-10 incremental every 8 hours", func(s *lakeward.Schedule) { s.Mode, s.Frequency = lakeward.IncrementalExport, lakeward.Every8Hours }, ""},
+		{"SCH-10 incremental once", func(s *lakeward.Schedule) { s.Mode, s.Frequency = lakeward.IncrementalExport, lakeward.Once }, "SCHED-1001"},
+		{"SCH-13 after evaluations", func(s *lakeward.Schedule) {
+			s.Trigger, s.StartTime, s.StartDate = lakeward.AfterEvaluation, "", "2025-01-01"
+		}, ""},
+		{"BI-H11 incremental after evaluations", func(s *lakeward.Schedule) {
+			s.Mode, s.Trigger, s.StartTime = lakeward.IncrementalExport, lakeward.AfterEvaluation, ""
+		}, "SCHED-1006"},
+		{"SCH-13 weekly after evaluations", func(s *lakeward.Schedule) {
+			s.Frequency, s.Trigger, s.StartTime = lakeward.Weekly, lakeward.AfterEvaluation, ""
+		}, "SCHED-1006"},
+		{"BI-H11 start time after evaluations", func(s *lakeward.Schedule) { s.Trigger = lakeward.AfterEvaluation }, "SCHED-1006"},
+		{"unknown trigger", func(s *lakeward.Schedule) { s.Trigger = "SOMETIMES" }, "SCHED-1006"},
+		{"zone", func(s *lakeward.Schedule) { s.Zone = "Europe/Zurich" }, ""},
+		{"unknown zone", func(s *lakeward.Schedule) { s.Zone = "Europe/Zuerich" }, "SCHED-1007"},
+		{"zone of the machine", func(s *lakeward.Schedule) { s.Zone = "Local" }, "SCHED-1007"},
+		{"zone that is a path", func(s *lakeward.Schedule) { s.Zone = "../../etc/passwd" }, "SCHED-1007"},
+		{"the past of another zone", func(s *lakeward.Schedule) { s.Zone, s.StartDate, s.StartTime = "Asia/Tokyo", "2025-01-01", "20:30" }, "SCHED-1004"},
+		{"the future of another zone", func(s *lakeward.Schedule) { s.Zone, s.StartDate, s.StartTime = "Asia/Tokyo", "2025-01-01", "21:30" }, ""},
 		{"unknown mode", func(s *lakeward.Schedule) { s.Mode = "HALF" }, "SCHED-1006"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -85,5 +105,34 @@ func TestScheduleChecks(t *testing.T) {
 				t.Errorf("Validate: %v, want code %q", err, test.code)
 			}
 		})
+	}
+}
+
+// SCH-21, D04: a start that stays may lie in the past; another one may not. D02: weekly and monthly need a setting.
+func TestScheduleOfARunningDataflow(t *testing.T) {
+	made, now := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2025, 3, 1, 0, 0, 0, 0, time.UTC)
+	old := lakeward.Dataflow{Name: "f", Mapping: []lakeward.Mapping{{Source: "a"}}, Items: []lakeward.DataflowItem{{AudienceID: "x", Schedule: lakeward.DefaultSchedule(made)}}}
+	for _, test := range []struct {
+		name   string
+		change func(*lakeward.DataflowItem)
+		code   string
+	}{
+		{"nothing", func(*lakeward.DataflowItem) {}, ""},
+		{"end and mode", func(it *lakeward.DataflowItem) {
+			it.Schedule.EndDate, it.Schedule.Mode, it.Schedule.Frequency = "2025-04-01", lakeward.IncrementalExport, lakeward.Every3Hours
+		}, ""},
+		{"another time in the past", func(it *lakeward.DataflowItem) { it.Schedule.StartTime = "06:00" }, "SCHED-1004"},
+		{"another audience", func(it *lakeward.DataflowItem) { it.AudienceID = "y" }, "SCHED-1004"},
+	} {
+		d := old
+		d.Items = []lakeward.DataflowItem{old.Items[0]}
+		test.change(&d.Items[0])
+		if err := d.ValidateEdit(old, now); lakeward.CodeOf(err) != test.code {
+			t.Errorf("%s: %v, want code %q", test.name, err, test.code)
+		}
+	}
+	old.Items[0].Schedule.Frequency = lakeward.Monthly
+	if err := old.CheckFrequencies(); lakeward.CodeOf(err) != "SCHED-1001" {
+		t.Errorf("monthly: %v", err)
 	}
 }

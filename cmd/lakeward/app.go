@@ -133,7 +133,8 @@ func (d *directory) load(ctx context.Context, a *app, opt openOptions) error {
 		}
 	}
 	d.engine = engine.New(engine.Config{Store: d.store, Warehouse: w, Endpoints: endpoints, Network: network,
-		Version: version, Log: opt.log, Retry: opt.retry, RetryWindow: opt.window})
+		Version: version, Log: opt.log, Retry: opt.retry, RetryWindow: opt.window,
+		ExtendedFrequencies: conf.Schedules.ExtendedFrequencies})
 	if opt.asIs {
 		return nil
 	}

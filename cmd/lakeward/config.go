@@ -81,6 +81,9 @@ type fileConfig struct {
 		AllowPrivate []string `yaml:"allowPrivate"`
 		CA           string   `yaml:"ca"`
 	} `yaml:"network"`
+	Schedules struct {
+		ExtendedFrequencies bool `yaml:"extendedFrequencies"` // weekly and monthly (D02)
+	} `yaml:"schedules"`
 }
 
 // readConfig reads the configuration file; a missing one is empty unless it was named.

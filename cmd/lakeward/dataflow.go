@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,8 @@ import (
 )
 
 func dataflowCommand(a *app) *cobra.Command {
-	return group("dataflow", "Dataflows: which audiences go where, with which columns and when", dataflowCreate(a), dataflowList(a), dataflowShow(a), dataflowRun(a))
+	return group("dataflow", "Dataflows: which audiences go where, with which columns and when", dataflowCreate(a), dataflowEdit(a), dataflowList(a), dataflowShow(a),
+		dataflowNext(a), dataflowRun(a))
 }
 
 // dataflowFlags are the scalar flags of dataflow create.
@@ -22,8 +24,7 @@ type dataflowFlags struct {
 	file, destination, fileName string
 	audiences, maps             []string
 	mandatory, keys             []string
-	schedule                    lakeward.Schedule
-	frequency                   string
+	schedule                    scheduleFlags
 	noEvaluate                  bool
 }
 
@@ -43,7 +44,7 @@ func dataflowCreate(a *app) *cobra.Command {
 			if f.destination == "" {
 				f.destination = string(flow.DestinationID)
 			}
-			if err := f.apply(&flow); err != nil {
+			if err := f.apply(c.Flags().Changed, &flow); err != nil {
 				return err
 			}
 			flow.Name, flow.Sandbox = args[0], a.settings.sandbox
@@ -79,24 +80,26 @@ func (f *dataflowFlags) register(c *cobra.Command) {
 	fl.StringArrayVar(&f.keys, "key", nil, "a mapped field that is (part of) the deduplication key; at most two")
 	fl.StringVar(&f.fileName, "file-name", lakeward.DefaultFileName, "template of the file names")
 	fl.BoolVar(&f.noEvaluate, "no-evaluate", false, "export what the last evaluation gave, instead of evaluating the audiences before each scheduled export")
-	fl.StringVar(&f.frequency, "frequency", string(lakeward.Daily), "ONCE or DAILY")
-	fl.StringVar(&f.schedule.StartDate, "start-date", "", "first day, YYYY-MM-DD in UTC (default: tomorrow)")
-	fl.StringVar(&f.schedule.EndDate, "end-date", "", "day after the last one, YYYY-MM-DD (default: none)")
-	fl.StringVar(&f.schedule.StartTime, "start-time", "00:00", "time of day, HH:MM in UTC")
+	f.schedule.register(c)
 }
 
 // apply adds what the flags say to the dataflow.
-func (f *dataflowFlags) apply(flow *lakeward.Dataflow) error {
+func (f *dataflowFlags) apply(changed func(flag string) bool, flow *lakeward.Dataflow) error {
 	if f.noEvaluate {
 		flow.EvaluateFirst = false
 	}
-	f.schedule.Mode, f.schedule.Frequency = lakeward.FullExport, lakeward.Frequency(f.frequency)
-	if f.schedule.StartDate == "" {
-		f.schedule.StartDate = lakeward.DefaultSchedule(time.Now()).StartDate
+	schedule, err := f.schedule.apply(changed, lakeward.DefaultSchedule(time.Now()))
+	if err != nil {
+		return err
 	}
 	for _, ref := range f.audiences {
-		flow.Items = append(flow.Items, lakeward.DataflowItem{AudienceID: lakeward.AudienceID(ref), Schedule: f.schedule, FileName: f.fileName})
+		flow.Items = append(flow.Items, lakeward.DataflowItem{AudienceID: lakeward.AudienceID(ref), Schedule: schedule, FileName: f.fileName})
 	}
+	return f.mapping(flow)
+}
+
+// mapping adds the columns and marks them.
+func (f *dataflowFlags) mapping(flow *lakeward.Dataflow) error {
 	for _, m := range f.maps {
 		source, target, _ := strings.Cut(m, "=")
 		flow.Mapping = append(flow.Mapping, lakeward.Mapping{Source: source, Target: target})
@@ -161,11 +164,7 @@ func dataflowTable(ctx context.Context, d *directory, f lakeward.Dataflow) table
 		if at, err := d.store.NextSlot(ctx, f.ID, string(it.AudienceID)); err == nil {
 			next = timeText(at)
 		}
-		end := it.Schedule.EndDate
-		if end == "" {
-			end = "-"
-		}
-		t = append(t, []string{string(it.AudienceID), string(it.Schedule.Mode), string(it.Schedule.Frequency), it.Schedule.StartDate + " " + it.Schedule.StartTime + "Z", end, next, it.FileName})
+		t = append(t, []string{string(it.AudienceID), string(it.Schedule.Mode), string(it.Schedule.Frequency), startText(it.Schedule), cmp.Or(it.Schedule.EndDate, "-"), next, it.FileName})
 	}
 	t = append(t, []string{}, []string{"FIELD", "HEADER", "MANDATORY", "KEY"})
 	for _, m := range f.Mapping {

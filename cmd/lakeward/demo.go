@@ -347,13 +347,13 @@ func (d *demo) makeDataflow(ctx context.Context, dir *directory) error {
 	if err != nil || !none {
 		return err
 	}
-	f := dataflowFlags{maps: demoMapping(), fileName: lakeward.DefaultFileName, frequency: string(lakeward.Daily), schedule: lakeward.DefaultSchedule(time.Now())}
+	f := dataflowFlags{maps: demoMapping(), fileName: lakeward.DefaultFileName}
 	for _, a := range demoAudiences() {
 		f.audiences = append(f.audiences, a.Name)
 	}
 	f.audiences = append(f.audiences, demoImport)
 	flow := lakeward.Dataflow{Name: demoDataflow, Sandbox: lakeward.DefaultSandbox, EvaluateFirst: true}
-	if err := f.apply(&flow); err != nil {
+	if err := f.apply(func(string) bool { return false }, &flow); err != nil {
 		return err
 	}
 	_, err = dir.engine.CreateDataflow(ctx, flow, demoDestination)

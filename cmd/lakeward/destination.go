@@ -80,8 +80,10 @@ func destinationCreate(a *app) *cobra.Command {
 	f.StringVarP(&file, "file", "f", "", "YAML or JSON file with the fields")
 	f.StringVar(&d.Folder, "path", "", "folder, required; / is the root of the container; macros such as %SEGMENT_NAME% are allowed")
 	f.StringVar(&d.Description, "description", "", "description")
-	f.StringVar(&fileType, "file-type", string(lakeward.CSV), "CSV")
-	f.StringVar(&compression, "compression", string(lakeward.Gzip), "NONE or GZIP")
+	f.StringVar(&fileType, "file-type", string(lakeward.CSV), "CSV, JSON or PARQUET")
+	f.StringVar(&compression, "compression", string(lakeward.Gzip), "NONE or GZIP; with --extensions also ZSTD, SNAPPY or LZ4")
+	f.BoolVar(&d.Nested, "arrays-maps-objects", false, "let whole arrays, maps and objects be mapped, into JSON or PARQUET")
+	f.BoolVar(&d.Extensions, "extensions", false, "allow options beyond the reference, which other readers may not expect")
 	f.StringVar(&d.CSV.Delimiter, "delimiter", d.CSV.Delimiter, `, \t | ; or :`)
 	f.StringVar(&d.CSV.Quote, "quote", d.CSV.Quote, `" or none`)
 	f.StringVar(&d.CSV.Escape, "escape", d.CSV.Escape, `\ or '`)
@@ -143,6 +145,11 @@ func destinationTable(d lakeward.Destination) table {
 	if d.Mode == lakeward.CopyOnce {
 		mode = string(d.Mode) + ": files may be visible before the manifest; readers of the manifest are safe"
 	}
-	return pairs("Destination", d.Name, "Mode", mode, "Id", string(d.ID), "Account", string(d.AccountID), "Path", "/"+d.Folder, "File type", string(d.FileType), "Compression", string(d.Compression),
-		"Delimiter", strconv.Quote(d.CSV.Delimiter), "Quote", strconv.Quote(d.CSV.Quote), "Escape", strconv.Quote(d.CSV.Escape), "Manifest", strconv.FormatBool(d.Manifest), "Rows per file", strconv.FormatInt(d.PartRows(), 10))
+	t := pairs("Destination", d.Name, "Mode", mode, "Id", string(d.ID), "Account", string(d.AccountID), "Path", "/"+d.Folder, "File type", string(d.FileType), "Compression", string(d.Compression))
+	if d.FileType == lakeward.CSV {
+		t = append(t, pairs("Delimiter", strconv.Quote(d.CSV.Delimiter), "Quote", strconv.Quote(d.CSV.Quote), "Escape", strconv.Quote(d.CSV.Escape))...)
+	} else {
+		t = append(t, []string{"Arrays, maps, objects:", strconv.FormatBool(d.Nested)})
+	}
+	return append(t, pairs("Manifest", strconv.FormatBool(d.Manifest), "Rows per file", strconv.FormatInt(d.PartRows(), 10))...)
 }

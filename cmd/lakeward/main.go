@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // for machines without time zones
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"

@@ -14,6 +14,9 @@ func formats() map[lakeward.Compression]func(io.Writer) (io.WriteCloser, error) 
 	return map[lakeward.Compression]func(io.Writer) (io.WriteCloser, error){
 		lakeward.NoCompression: plain,
 		lakeward.Gzip:          newGzip,
+		lakeward.Zstd:          newZstd,
+		lakeward.Snappy:        newSnappy,
+		lakeward.LZ4:           newLZ4,
 	}
 }
 

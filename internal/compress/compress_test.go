@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/compress"
 )
@@ -45,6 +49,38 @@ func TestGzip(t *testing.T) {
 		}
 		if !bytes.Equal(data, pack(t, lakeward.Gzip, text)) {
 			t.Error("the same text gave other bytes")
+		}
+	}
+}
+
+// CMP-01, decision 13: the extensions are one archive each that ends what it begins and that equal text gives again.
+func TestExtensions(t *testing.T) {
+	for c, unpack := range map[lakeward.Compression]func(io.Reader) io.Reader{
+		lakeward.Zstd: func(r io.Reader) io.Reader {
+			z, err := zstd.NewReader(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return z
+		},
+		lakeward.Snappy: func(r io.Reader) io.Reader { return snappy.NewReader(r) },
+		lakeward.LZ4:    func(r io.Reader) io.Reader { return lz4.NewReader(r) },
+	} {
+		for _, text := range []string{"", "a", strings.Repeat("name,city\n", 100_000), strings.Repeat("\x00\xff random", 3)} {
+			data := pack(t, c, text)
+			got, err := io.ReadAll(unpack(bytes.NewReader(data)))
+			if err != nil || string(got) != text {
+				t.Errorf("%s: read back %d bytes, %v, want %d", c, len(got), err, len(text))
+			}
+			if !bytes.Equal(data, pack(t, c, text)) {
+				t.Errorf("%s: the same text gave other bytes", c)
+			}
+			if len(data) == 0 {
+				t.Errorf("%s: an empty file is no archive", c)
+			}
+			if len(text) > 100_000 && len(data) > len(text)/4 {
+				t.Errorf("%s: %d bytes became %d", c, len(text), len(data))
+			}
 		}
 	}
 }

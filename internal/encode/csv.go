@@ -1,7 +1,3 @@
-// Package encode turns chunks into the bytes of a file format.
-//
-// It does not choose columns or rows. The one thing to know: a column is rendered as a whole, a
-// dictionary's entries once for each dictionary, and rows only copy what is rendered.
 package encode
 
 import (
@@ -13,36 +9,20 @@ import (
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
-// maxRowBytes is the largest row that is written; a larger one fails the run (DLV-44).
-const maxRowBytes = 16 << 20
-
-// flushAt is how many bytes are collected before they go to the writer.
-const flushAt = 256 << 10
-
 // CSV writes chunks as CSV, byte for byte as FMT-10a says. The header is the first line.
 type CSV struct {
 	out       io.Writer
 	opt       lakeward.CSVOptions
-	columns   []csvColumn
+	columns   []cells
 	buf       []byte
 	rows      int64
 	ambiguous int64
 	special   [256]bool // bytes that make a value need quotes
 }
 
-// csvColumn holds the cells of a column of the current chunk: cell i is text[at[i]:at[i+1]].
-type csvColumn struct {
-	text []byte
-	at   []uint32
-
-	dict     *vector.Dictionary // whose entries are rendered
-	dictText []byte
-	dictAt   []uint32
-}
-
 // NewCSV starts a file and writes its header.
 func NewCSV(out io.Writer, headers []string, opt lakeward.CSVOptions) (*CSV, error) {
-	c := &CSV{out: out, opt: opt, columns: make([]csvColumn, len(headers))}
+	c := &CSV{out: out, opt: opt, columns: make([]cells, len(headers))}
 	for _, b := range []byte(opt.Delimiter + opt.Quote + "\r\n") {
 		c.special[b] = true
 	}
@@ -74,8 +54,7 @@ func (c *CSV) Write(chunk *vector.Chunk) error {
 		}
 		c.buf = append(c.buf, '\n')
 		if len(c.buf)-start > maxRowBytes {
-			return &lakeward.Error{Kind: lakeward.Invalid, Code: lakeward.FailRow,
-				Msg: fmt.Sprintf("row %d is longer than 16 MiB; map fewer or shorter fields", c.rows+1)}
+			return tooLong(c.rows + 1)
 		}
 		c.rows++
 		if len(c.buf) >= flushAt {
@@ -106,20 +85,8 @@ func (c *CSV) flush() error {
 	return err
 }
 
-// appendCell copies the rendered cell of a row.
-func (col *csvColumn) appendCell(b []byte, v *vector.Vector, row int) []byte {
-	if v.Dict == nil {
-		return append(b, col.text[col.at[row]:col.at[row+1]]...)
-	}
-	k := v.Codes[row] + 1
-	if v.IsNull(row) {
-		k = 0
-	}
-	return append(b, col.dictText[col.dictAt[k]:col.dictAt[k+1]]...)
-}
-
 // render makes the text of a column's cells. Of a dictionary, entry 0 is null and entry k+1 is code k.
-func (c *CSV) render(col *csvColumn, v *vector.Vector) {
+func (c *CSV) render(col *cells, v *vector.Vector) {
 	if v.Dict != nil {
 		if col.dict == v.Dict {
 			return

@@ -1,159 +1,115 @@
 package encode
 
 import (
-	"math"
-	"strconv"
-	"unicode/utf8"
+	"fmt"
+	"io"
 
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
-// AppendJSON writes value i as JSON, nested ones with their structure: a null field of an object is left out,
-// a null item of a list or a map is null (FMT-13).
-func AppendJSON(b []byte, v *vector.Vector, i int) []byte {
-	if v.IsNull(i) {
-		return append(b, "null"...)
-	}
-	switch v.Kind {
-	case vector.String:
-		return appendQuoted(b, v.Str(i))
-	case vector.Float:
-		if f := v.Floats[i]; math.IsNaN(f) || math.IsInf(f, 0) {
-			return append(appendDouble(append(b, '"'), f), '"')
-		}
-	case vector.Date, vector.Time:
-		return append(AppendText(append(b, '"'), v, i), '"')
-	case vector.List:
-		return appendList(b, v, i)
-	case vector.Map:
-		return appendMap(b, v, i)
-	case vector.Struct:
-		return appendStruct(b, v, i)
-	}
-	return AppendText(b, v, i)
+// JSON writes chunks as lines of JSON, one object a row: keys are the names in their order (FMT-13).
+type JSON struct {
+	out     io.Writer
+	nulls   nullFields
+	keys    [][]byte // `"name":`
+	columns []cells
+	buf     []byte
+	rows    int64
 }
 
-func appendList(b []byte, v *vector.Vector, i int) []byte {
-	from, to := v.Items(i)
-	b = append(b, '[')
-	for k := from; k < to; k++ {
-		if k > from {
-			b = append(b, ',')
-		}
-		b = AppendJSON(b, &v.Fields[0], k)
+// NewJSON starts a file, which begins with its first row. Null values, also those inside objects, are
+// there as null, as files of audiences have them, or left out, as files of datasets do (FMT-15).
+func NewJSON(out io.Writer, names []string, nulls bool) *JSON {
+	j := &JSON{out: out, nulls: nullFields(nulls), columns: make([]cells, len(names))}
+	for _, name := range names {
+		j.keys = append(j.keys, append(appendQuoted(nil, []byte(name)), ':'))
 	}
-	return append(b, ']')
+	return j
 }
 
-func appendMap(b []byte, v *vector.Vector, i int) []byte {
-	from, to := v.Items(i)
-	b = append(b, '{')
-	for k := from; k < to; k++ {
-		if k > from {
-			b = append(b, ',')
+// Write adds the rows of a chunk; its columns stand in the order of the names.
+func (j *JSON) Write(chunk *vector.Chunk) error {
+	if len(chunk.Columns) != len(j.columns) {
+		return fmt.Errorf("json: %d columns, want %d", len(chunk.Columns), len(j.columns))
+	}
+	for i := range j.columns {
+		j.render(i, &chunk.Columns[i])
+	}
+	for row := range chunk.Len {
+		start := len(j.buf)
+		j.buf = j.appendRow(j.buf, chunk, row)
+		if len(j.buf)-start > maxRowBytes {
+			return tooLong(j.rows + 1)
 		}
-		b = append(appendQuoted(b, v.Fields[0].Str(k)), ':')
-		b = AppendJSON(b, &v.Fields[1], k)
-	}
-	return append(b, '}')
-}
-
-func appendStruct(b []byte, v *vector.Vector, i int) []byte {
-	b = append(b, '{')
-	first := true
-	for f := range v.Fields {
-		if v.Fields[f].IsNull(i) {
-			continue
-		}
-		if !first {
-			b = append(b, ',')
-		}
-		first = false
-		b = append(appendQuoted(b, []byte(v.Names[f])), ':')
-		b = AppendJSON(b, &v.Fields[f], i)
-	}
-	return append(b, '}')
-}
-
-// AppendText writes scalar i as text: numbers, dates and times as FMT-10a says; nothing for null.
-func AppendText(b []byte, v *vector.Vector, i int) []byte {
-	if v.IsNull(i) {
-		return b
-	}
-	switch v.Kind {
-	case vector.String:
-		return append(b, v.Str(i)...)
-	case vector.Float:
-		return appendDouble(b, v.Floats[i])
-	case vector.Bool:
-		return strconv.AppendBool(b, v.Bools.Get(i))
-	case vector.Date:
-		return appendDate(b, v.Ints[i])
-	case vector.Time:
-		return appendTime(b, v.Ints[i])
-	case vector.Decimal:
-		return appendDecimal(b, v.Ints[i], int(v.Scale))
-	}
-	return strconv.AppendInt(b, v.Ints[i], 10)
-}
-
-// appendDecimal writes units of 10 to the power of -scale, with all digits behind the point.
-func appendDecimal(b []byte, n int64, scale int) []byte {
-	if n < 0 {
-		b, n = append(b, '-'), -n
-	}
-	digits := strconv.FormatInt(n, 10)
-	for len(digits) <= scale {
-		digits = "0" + digits
-	}
-	b = append(b, digits[:len(digits)-scale]...)
-	if scale > 0 {
-		b = append(append(b, '.'), digits[len(digits)-scale:]...)
-	}
-	return b
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendQuoted writes text as a JSON string: only what must be escaped is, and what is no UTF-8 becomes U+FFFD.
-func appendQuoted(b, s []byte) []byte {
-	b = append(b, '"')
-	done := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= 0x20 && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
-		n := 1
-		if c >= utf8.RuneSelf {
-			var r rune
-			if r, n = utf8.DecodeRune(s[i:]); r != utf8.RuneError || n > 1 {
-				i += n
-				continue
+		j.rows++
+		if len(j.buf) >= flushAt {
+			if err := j.flush(); err != nil {
+				return err
 			}
 		}
-		b = append(b, s[done:i]...)
-		b = appendEscape(b, c)
-		i += n
-		done = i
 	}
-	return append(append(b, s[done:]...), '"')
+	return nil
 }
 
-func appendEscape(b []byte, c byte) []byte {
-	switch c {
-	case '"', '\\':
-		return append(b, '\\', c)
-	case '\n':
-		return append(b, `\n`...)
-	case '\r':
-		return append(b, `\r`...)
-	case '\t':
-		return append(b, `\t`...)
+// appendRow joins the members of a row: each is rendered with a comma behind it, the last one is taken back.
+func (j *JSON) appendRow(b []byte, chunk *vector.Chunk, row int) []byte {
+	b = append(b, '{')
+	start := len(b)
+	for i := range j.columns {
+		b = j.columns[i].appendCell(b, &chunk.Columns[i], row)
 	}
-	if c >= utf8.RuneSelf {
-		return append(b, "\ufffd"...)
+	if len(b) > start {
+		b = b[:len(b)-1]
 	}
-	return append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+	return append(b, '}', '\n')
+}
+
+// Close writes what is left. It does not close the writer below.
+func (j *JSON) Close() error { return j.flush() }
+
+// Rows is the number of rows written.
+func (j *JSON) Rows() int64 { return j.rows }
+
+func (j *JSON) flush() error {
+	if len(j.buf) == 0 {
+		return nil
+	}
+	_, err := j.out.Write(j.buf)
+	j.buf = j.buf[:0]
+	return err
+}
+
+// render makes the members of a column: key, value and a comma.
+func (j *JSON) render(i int, v *vector.Vector) {
+	col := &j.columns[i]
+	if v.Dict != nil {
+		if col.dict == v.Dict {
+			return
+		}
+		col.dict = v.Dict
+		col.dictText = j.appendNull(col.dictText[:0], i)
+		col.dictAt = append(col.dictAt[:0], 0, uint32(len(col.dictText)))
+		for k := range v.Dict.Len() {
+			col.dictText = append(appendQuoted(append(col.dictText, j.keys[i]...), v.Dict.Value(int32(k))), ',')
+			col.dictAt = append(col.dictAt, uint32(len(col.dictText)))
+		}
+		return
+	}
+	col.text, col.at = col.text[:0], append(col.at[:0], 0)
+	for row := range v.Len {
+		if v.IsNull(row) {
+			col.text = j.appendNull(col.text, i)
+		} else {
+			col.text = append(j.nulls.append(append(col.text, j.keys[i]...), v, row), ',')
+		}
+		col.at = append(col.at, uint32(len(col.text)))
+	}
+}
+
+// appendNull writes the member of a value that is absent.
+func (j *JSON) appendNull(b []byte, i int) []byte {
+	if j.nulls == omitNulls {
+		return b
+	}
+	return append(append(b, j.keys[i]...), "null,"...)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/encode"
 	"github.com/lakeward/lakeward/internal/vector"
 	"github.com/lakeward/lakeward/internal/warehouse"
 )
@@ -60,6 +61,7 @@ func attributeKey(p *warehouse.Profiles, fields []int, i int) ([]byte, bool) {
 // candidate is a profile that shares a key with another one.
 type candidate struct {
 	number uint32
+	left   bool   // it is written as exited
 	at     int64  // reference time: last change of its membership or of its identities (DED-04)
 	values []byte // of the other columns, so that bytes compare as values do
 	keys   [][2]uint64
@@ -67,7 +69,7 @@ type candidate struct {
 
 // deduplicate keeps, of profiles that share a key, the one with the latest reference time, then the
 // one with the smallest values, then the smallest number (DED-04 to DED-08, D11). A profile that shares
-// any key with a winner goes, with all its rows (DED-06).
+// any key with a winner goes, with all its rows (DED-06). A member wins over a profile that left: the key is still there.
 func (e *Engine) deduplicate(ctx context.Context, s *selection, keys *keySet) error {
 	if keys.shared.IsEmpty() {
 		return nil
@@ -77,7 +79,7 @@ func (e *Engine) deduplicate(ctx context.Context, s *selection, keys *keySet) er
 		return err
 	}
 	slices.SortFunc(list, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(b.at, a.at), bytes.Compare(a.values, b.values), cmp.Compare(a.number, b.number))
+		return cmp.Or(cmp.Compare(boolInt(a.left), boolInt(b.left)), cmp.Compare(b.at, a.at), bytes.Compare(a.values, b.values), cmp.Compare(a.number, b.number))
 	})
 	taken := map[[2]uint64]bool{}
 	for _, c := range list {
@@ -108,7 +110,7 @@ func (e *Engine) candidates(ctx context.Context, s *selection, keys *keySet) ([]
 		if c.Kind == lakeward.AttributeSource && c.Key {
 			keyed = append(keyed, s.field(c.Source))
 		} else if c.Kind == lakeward.AttributeSource {
-			others = append(others, s.field(c.Source))
+			others = append(others, s.fieldsOf(c)...)
 		}
 	}
 	var list []candidate
@@ -116,12 +118,12 @@ func (e *Engine) candidates(ctx context.Context, s *selection, keys *keySet) ([]
 		if err != nil {
 			return nil, err
 		}
-		times, err := qualified.Times(p.Numbers)
+		times, err := s.times(qualified, p.Numbers)
 		if err != nil {
 			return nil, err
 		}
 		for i, number := range p.Numbers {
-			c := candidate{number: number, at: times[i]}
+			c := candidate{number: number, left: s.left(number), at: times[i]}
 			if t, ok := changed[number]; ok {
 				c.at = max(c.at, t.UnixMilli())
 			}
@@ -150,6 +152,8 @@ func sortable(b []byte, v *vector.Vector, i int) []byte {
 	switch v.Kind {
 	case vector.String: // ended by 0, which no stored string holds
 		return append(append(b, v.Str(i)...), 0)
+	case vector.List, vector.Map: // told apart, in some order
+		return append(encode.AppendJSON(b, v, i), 0)
 	case vector.Bool:
 		if v.Bools.Get(i) {
 			return append(b, 1)

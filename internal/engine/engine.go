@@ -30,6 +30,8 @@ type Config struct {
 	RetryWindow time.Duration
 	Block       int // size of the first blocks of an upload in bytes; 0 means the client's
 	Workers     int // runs at the same time; 0 means 2
+	// ExtendedFrequencies offers weekly and monthly exports (D02).
+	ExtendedFrequencies bool
 }
 
 // Engine does the work. It is safe for concurrent use.

@@ -109,7 +109,10 @@ func (w *world) flow(dest lakeward.Destination, audience string, schedule lakewa
 	if _, _, err := w.CreateAccount(ctx, a, true); err != nil {
 		w.t.Fatal(err)
 	}
-	dest.Name, dest.Sandbox, dest.FileType = lakeward.NewID(), sandbox, lakeward.CSV
+	dest.Name, dest.Sandbox = lakeward.NewID(), sandbox
+	if dest.FileType == "" {
+		dest.FileType = lakeward.CSV
+	}
 	if dest.CSV.Delimiter == "" {
 		dest.CSV = lakeward.DefaultCSV()
 	}

@@ -2,18 +2,14 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
 	"time"
 
 	"github.com/lakeward/lakeward"
-	"github.com/lakeward/lakeward/internal/compress"
 	"github.com/lakeward/lakeward/internal/deliver"
-	"github.com/lakeward/lakeward/internal/encode"
 	"github.com/lakeward/lakeward/internal/proof"
-	"github.com/lakeward/lakeward/internal/vector"
 )
 
 // export performs one attempt of a run, from its last durable fact to its books. It is the whole of an
@@ -124,7 +120,7 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 	}
 	item, ok := flow.Item(audience.ID)
 	if !ok {
-		return fmt.Errorf("audience %s is not part of dataflow %s any more", audience.ID, flow.ID)
+		return &lakeward.Error{Kind: lakeward.Conflict, Code: lakeward.FailSource, Msg: "the audience " + lakeward.Quote(audience.Name) + " is not part of the dataflow any more"}
 	}
 	if err := e.evaluated(ctx, r); err != nil {
 		return err
@@ -235,46 +231,6 @@ func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, 
 	})
 }
 
-// partWriter is the stack of writers of one part: scan, map, encode, compress.
-type partWriter struct {
-	e         *Engine
-	s         *selection
-	plan      *lakeward.Plan
-	ambiguous int64
-}
-
-// write puts the rows of a part into out and returns their number.
-func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int64, err error) {
-	packed, err := compress.New(out, w.plan.Destination.Compression)
-	if err != nil {
-		return 0, err
-	}
-	headers := make([]string, len(w.s.columns))
-	for i, c := range w.s.columns {
-		headers[i] = c.Target
-	}
-	encoded, err := encode.NewCSV(packed, headers, w.plan.Destination.CSV)
-	if err != nil {
-		return 0, err
-	}
-	projected, err := w.e.newProjector(w.s)
-	if err != nil {
-		return 0, err
-	}
-	defer projected.close()
-	for chunk, err := range w.e.warehouse.Scan(ctx, w.s.snap, p.numbers, w.s.fields, w.s.namespace) {
-		if err != nil {
-			return 0, err
-		}
-		if err := projected.each(chunk, func(c *vector.Chunk) error { return encoded.Write(c) }); err != nil {
-			return 0, err
-		}
-	}
-	w.ambiguous = encoded.Ambiguous()
-	// In this order: each Close writes its last bytes into the next.
-	return encoded.Rows(), errors.Join(encoded.Close(), packed.Close())
-}
-
 // finish acts on the slot record of a run, ours or one that was found: a commit is rolled forward and
 // booked, a tombstone closes the run as it says.
 func (e *Engine) finish(ctx context.Context, d *deliver.Lake, r *lakeward.Run, rec *deliver.Record) error {
@@ -301,6 +257,9 @@ func (e *Engine) finish(ctx context.Context, d *deliver.Lake, r *lakeward.Run, r
 	err = e.store.BookRun(ctx, r, now(), func(r *lakeward.Run) {
 		at := now()
 		r.State, r.Phase, r.EndedAt, r.Counts, r.Cause, r.Owed = lakeward.Succeeded, lakeward.PhaseBooked, &at, rec.Counts, nil, false
+		if r.Plan == nil { // our database is of before the pin: the record knows the window
+			r.Rev, r.FromGeneration, r.ToGeneration = rec.Rev, rec.FromGeneration, rec.ToGeneration
+		}
 		if rec.Manifest != nil {
 			r.Manifest = *rec.Manifest
 		}

@@ -12,14 +12,16 @@ type projector struct {
 	s         *selection
 	qualified *warehouse.Qualified // nil if lastQualificationTime is not mapped
 	out       vector.Chunk
-	realized  *vector.Dictionary
+	states    *vector.Dictionary // realized, exited
 	times     vector.Vector
+	// attributes are the values of the attribute columns in the chunk at hand.
+	attributes []vector.Vector
 }
 
 func (e *Engine) newProjector(s *selection) (*projector, error) {
-	status := []byte(lakeward.Realized)
-	p := &projector{s: s, realized: &vector.Dictionary{Bytes: status, Offsets: []uint32{0, uint32(len(status))}}}
-	p.out.Columns = make([]vector.Vector, len(s.columns))
+	status := []byte(lakeward.Realized + lakeward.Exited)
+	p := &projector{s: s, states: &vector.Dictionary{Bytes: status, Offsets: []uint32{0, uint32(len(lakeward.Realized)), uint32(len(status))}}}
+	p.out.Columns, p.attributes = make([]vector.Vector, len(s.columns)), make([]vector.Vector, len(s.columns))
 	for _, c := range s.columns {
 		if c.Kind == lakeward.QualifiedSource {
 			var err error
@@ -39,11 +41,16 @@ func (p *projector) close() {
 // each calls emit with the rows of a chunk of profiles.
 func (p *projector) each(in *warehouse.Profiles, emit func(*vector.Chunk) error) error {
 	if p.qualified != nil {
-		times, err := p.qualified.Times(in.Numbers)
+		times, err := p.s.times(p.qualified, in.Numbers)
 		if err != nil {
 			return err
 		}
 		p.times = vector.Vector{Kind: vector.Time, Len: in.Len, Ints: times}
+	}
+	for i, c := range p.s.columns {
+		if c.Kind == lakeward.AttributeSource {
+			p.attributes[i] = p.attribute(in, c.Source, c.Field())
+		}
 	}
 	if p.s.namespace == "" || in.Values.Len == in.Len && oneEach(in) {
 		return emit(p.straight(in))
@@ -66,11 +73,11 @@ func (p *projector) straight(in *warehouse.Profiles) *vector.Chunk {
 	for i, c := range p.s.columns {
 		switch c.Kind {
 		case lakeward.AttributeSource:
-			p.out.Columns[i] = in.Columns[p.s.field(c.Source)]
+			p.out.Columns[i] = p.attributes[i]
 		case lakeward.IdentitySource:
 			p.out.Columns[i] = in.Values
 		case lakeward.StatusSource:
-			p.out.Columns[i] = p.status(in.Len)
+			p.out.Columns[i] = p.status(in.Numbers)
 		case lakeward.QualifiedSource:
 			p.out.Columns[i] = p.times
 		}
@@ -78,8 +85,20 @@ func (p *projector) straight(in *warehouse.Profiles) *vector.Chunk {
 	return &p.out
 }
 
-func (p *projector) status(rows int) vector.Vector {
-	return vector.Vector{Kind: vector.String, Len: rows, Dict: p.realized, Codes: make([]int32, rows)}
+func (p *projector) status(numbers []uint32) vector.Vector {
+	v := vector.Vector{Kind: vector.String, Len: len(numbers), Dict: p.states, Codes: make([]int32, len(numbers))}
+	for i, n := range numbers {
+		v.Codes[i] = p.state(n)
+	}
+	return v
+}
+
+// state is the code of a profile's status.
+func (p *projector) state(number uint32) int32 {
+	if p.s.left(number) {
+		return 1
+	}
+	return 0
 }
 
 // expand repeats the attributes of a profile for each of its identity values.
@@ -107,9 +126,9 @@ func (p *projector) reset() {
 	p.out.Len = 0
 	for i, c := range p.s.columns {
 		p.out.Columns[i] = vector.Vector{} // straight may have put a column of the scan here
-		p.out.Columns[i].ResetTo(vector.Shape{Kind: vector.KindOf(c.Type), Scale: c.Scale})
+		p.out.Columns[i].ResetTo(vector.ShapeOfField(c.Field()))
 		if c.Kind == lakeward.StatusSource {
-			p.out.Columns[i].Dict = p.realized
+			p.out.Columns[i].Dict = p.states
 		}
 	}
 }
@@ -119,11 +138,11 @@ func (p *projector) appendRow(in *warehouse.Profiles, i, value int) {
 		out := &p.out.Columns[k]
 		switch c.Kind {
 		case lakeward.AttributeSource:
-			out.AppendFrom(&in.Columns[p.s.field(c.Source)], i)
+			out.AppendFrom(&p.attributes[k], i)
 		case lakeward.IdentitySource:
 			out.AppendFrom(&in.Values, value)
 		case lakeward.StatusSource:
-			out.AppendCode(0)
+			out.AppendCode(p.state(in.Numbers[i]))
 		case lakeward.QualifiedSource:
 			out.AppendInt(p.times.Ints[i])
 		}

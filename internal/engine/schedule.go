@@ -128,12 +128,20 @@ func (e *Engine) nudged() bool {
 // not replayed: the latest is caught up if it is younger than one interval, the others are noted as
 // skipped (SCH-20). It also queues the evaluations that are due and lets expired audiences go.
 func (e *Engine) Tick(ctx context.Context, at time.Time) error {
-	errs := []error{e.expire(ctx, "", at), e.tickEvaluations(ctx, at)}
+	return errors.Join(e.expire(ctx, "", at), e.tickEvaluations(ctx, at), e.tickItems(ctx, "", at))
+}
+
+// tickItems is Tick for the slots of a dataflow; "" means all.
+func (e *Engine) tickItems(ctx context.Context, flow lakeward.DataflowID, at time.Time) error {
 	due, err := e.store.DueItems(ctx, at)
 	if err != nil {
-		return errors.Join(append(errs, err)...)
+		return err
 	}
+	var errs []error
 	for _, item := range due {
+		if flow != "" && item.Flow != flow {
+			continue
+		}
 		if err := e.tickItem(ctx, item, at); err != nil {
 			errs = append(errs, fmt.Errorf("dataflow %s, item %s: %w", item.Flow, item.Item, err))
 		}
@@ -148,7 +156,7 @@ func (e *Engine) tickItem(ctx context.Context, due store.DueItem, at time.Time) 
 	}
 	item, ok := flow.Item(lakeward.AudienceID(due.Item))
 	if !ok {
-		return e.store.Tick(ctx, due, store.DueSlots{})
+		return e.store.Tick(ctx, due, store.DueSlots{Rev: flow.Rev})
 	}
 	slots := []time.Time{due.NextAt}
 	next, more := item.Schedule.Next(due.NextAt)
@@ -161,15 +169,9 @@ func (e *Engine) tickItem(ctx context.Context, due store.DueItem, at time.Time) 
 		following = &next
 	}
 	runs := slotRuns(flow, item, slots, at)
-	what := store.DueSlots{Next: following, Runs: runs, At: slots[len(slots)-1], Now: at}
-	if flow.EvaluateFirst {
-		a, err := e.store.Audience(ctx, due.Sandbox, due.Item)
-		if err != nil && lakeward.KindOf(err) != lakeward.NotFound { // the run of one that is gone says so
-			return err
-		}
-		if err == nil && evaluable(a) {
-			what.Evaluate = a.ID
-		}
+	what := store.DueSlots{Rev: flow.Rev, Next: following, Runs: runs, At: slots[len(slots)-1], Now: at}
+	if what.Evaluate, err = e.evaluatedFirst(ctx, flow, item.AudienceID); err != nil {
+		return err
 	}
 	if err := e.store.Tick(ctx, due, what); err != nil {
 		return err
@@ -187,20 +189,16 @@ func slotRuns(flow lakeward.Dataflow, item lakeward.DataflowItem, slots []time.T
 	}
 	runs := make([]lakeward.Run, len(slots))
 	for i, slot := range slots {
-		r := newRun(flow, string(item.AudienceID), lakeward.ScheduledSlot(slot), slot, at)
+		r := lakeward.NewRun(flow, string(item.AudienceID), lakeward.ScheduledSlot(slot), slot, at)
 		switch {
 		case !flow.Enabled:
-			skip(&r, at, "paused", "the dataflow was disabled")
+			r.Skip(at, lakeward.SkipPaused, "the dataflow was disabled")
 		case i < len(slots)-1:
-			skip(&r, at, "missed", "the service was not running; a later slot covers this one")
+			r.Skip(at, lakeward.SkipMissed, "the service was not running; a later slot covers this one")
 		case item.Schedule.TooOld(slot, at):
-			skip(&r, at, "missed", "the service was not running, and the slot is older than one interval")
+			r.Skip(at, lakeward.SkipMissed, "the service was not running, and the slot is older than one interval")
 		}
 		runs[i] = r
 	}
 	return runs
-}
-
-func skip(r *lakeward.Run, at time.Time, code, message string) {
-	r.State, r.EndedAt, r.Cause = lakeward.Skipped, &at, &lakeward.Cause{Code: code, Message: message}
 }

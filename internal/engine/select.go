@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -20,6 +21,7 @@ type selection struct {
 	namespace  string          // mapped, "" for none
 	counts     lakeward.Counts
 	numbers    *roaring.Bitmap // profiles to write
+	exited     *roaring.Bitmap // of these, who left; nil unless the run is incremental
 	// levels[k] are the profiles with more than k+1 values of the namespace.
 	levels []*roaring.Bitmap
 	rows   int64
@@ -32,14 +34,14 @@ type part struct {
 	rows    int64
 }
 
-// selectMembers decides who is written: members, then those with all mandatory values, then the
-// winners of the deduplication; each step counts whom it leaves out.
+// selectMembers decides who is written: members, or those of the run's window, then those with all mandatory
+// values, then the winners of the deduplication; each step counts whom it leaves out.
 func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection, error) {
 	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, r.ToGeneration)
 	if err != nil {
 		return nil, err
 	}
-	columns, err := e.columns(ctx, r.Sandbox, r.Plan.Dataflow.Mapping)
+	columns, err := e.columns(ctx, r.Sandbox, r.Plan.Dataflow.Mapping, r.Plan.Destination)
 	if err != nil {
 		return nil, err
 	}
@@ -48,12 +50,19 @@ func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection
 		return nil, notEvaluated(r.Plan.Audience)
 	}
 	s := &selection{snap: snap, membership: m, columns: columns, numbers: m.Members.Clone()}
+	if r.FromGeneration != nil {
+		if err := e.narrow(ctx, r, s); err != nil {
+			return nil, err
+		}
+	}
 	s.counts.Received = int64(s.numbers.GetCardinality())
 	for _, c := range columns {
 		switch c.Kind {
 		case lakeward.AttributeSource:
-			if s.field(c.Source) < 0 {
-				s.fields = append(s.fields, lakeward.Leaf{Path: c.Source, Type: c.Type, Scale: c.Scale})
+			for _, l := range c.Leaves() {
+				if s.field(l.Path) < 0 {
+					s.fields = append(s.fields, l)
+				}
 			}
 		case lakeward.IdentitySource:
 			s.namespace = c.Namespace()
@@ -67,7 +76,9 @@ func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection
 		return nil, err
 	}
 	s.counts.Activated = int64(s.numbers.GetCardinality())
-	s.cut(r.Plan.Destination.PartRows())
+	if s.exited == nil || !s.numbers.IsEmpty() { // nothing changed: no file (D12)
+		s.cut(r.Plan.Destination.PartRows())
+	}
 	return s, nil
 }
 
@@ -85,16 +96,26 @@ func (s *selection) field(path string) int {
 	return -1
 }
 
+// fieldsOf are the places of the fields that an attribute column reads.
+func (s *selection) fieldsOf(c lakeward.Column) []int {
+	var out []int
+	for _, l := range c.Leaves() {
+		out = append(out, s.field(l.Path))
+	}
+	return out
+}
+
 // filter drops profiles without an identity of the namespace or without a mandatory value (MAN-01,
 // MAN-03), notes how many values each has, and collects the deduplication keys of the rest.
 func (e *Engine) filter(ctx context.Context, s *selection) (*keySet, error) {
-	var mandatory, keyed []int
+	var mandatory [][]int
+	var keyed []int
 	for _, c := range s.columns {
 		if c.Kind != lakeward.AttributeSource {
 			continue
 		}
 		if c.Mandatory {
-			mandatory = append(mandatory, s.field(c.Source))
+			mandatory = append(mandatory, s.fieldsOf(c))
 		}
 		if c.Key {
 			keyed = append(keyed, s.field(c.Source))
@@ -133,13 +154,23 @@ func (e *Engine) filter(ctx context.Context, s *selection) (*keySet, error) {
 	return keys, nil
 }
 
-// lacks reports whether a profile has no value for a mandatory field: null, absent or an empty string (D10).
-func lacks(p *warehouse.Profiles, mandatory []int, i int) bool {
-	for _, f := range mandatory {
-		v := &p.Columns[f]
-		if v.IsNull(i) || v.Kind == vector.String && len(v.Str(i)) == 0 {
-			return true
-		}
+// lacks reports whether a profile has no value for a mandatory column: null, absent, an empty string or an empty
+// collection in every field that the column reads (D10).
+func lacks(p *warehouse.Profiles, mandatory [][]int, i int) bool {
+	return slices.ContainsFunc(mandatory, func(fields []int) bool {
+		return !slices.ContainsFunc(fields, func(f int) bool { return !missing(&p.Columns[f], i) })
+	})
+}
+
+func missing(v *vector.Vector, i int) bool {
+	switch {
+	case v.IsNull(i):
+		return true
+	case v.Kind == vector.String:
+		return len(v.Str(i)) == 0
+	case v.Kind == vector.List, v.Kind == vector.Map:
+		from, to := v.Items(i)
+		return from == to
 	}
 	return false
 }

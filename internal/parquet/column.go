@@ -22,21 +22,22 @@ type Column struct {
 
 // ColumnOf describes the column that holds a field.
 func ColumnOf(l lakeward.Leaf) Column {
-	c := columnOf(lakeward.Field{Type: l.Type, Item: l.Item, Scale: l.Scale})
+	c := ColumnOfField(lakeward.Field{Type: l.Type, Item: l.Item, Scale: l.Scale})
 	c.Path = l.Path
 	return c
 }
 
-func columnOf(f lakeward.Field) Column {
+// ColumnOfField is ColumnOf for a field of any type; its path is the field's name.
+func ColumnOfField(f lakeward.Field) Column {
 	c := Column{Path: f.Name, Kind: vector.KindOf(f.Type), Int32: f.Type == lakeward.TypeInteger, Scale: f.Scale}
 	switch c.Kind {
 	case vector.List:
-		c.Fields = []Column{columnOf(*f.Item)}
+		c.Fields = []Column{ColumnOfField(*f.Item)}
 	case vector.Map:
-		c.Fields = []Column{{Kind: vector.String, Required: true}, columnOf(*f.Item)}
+		c.Fields = []Column{{Kind: vector.String, Required: true}, ColumnOfField(*f.Item)}
 	case vector.Struct:
 		for _, below := range f.Fields {
-			c.Fields = append(c.Fields, columnOf(below))
+			c.Fields = append(c.Fields, ColumnOfField(below))
 		}
 	}
 	return c
@@ -64,11 +65,10 @@ func (c Column) shape() vector.Shape {
 }
 
 const (
-	pageRows  = 8192
-	groupRows = 131072
-	// Pages and row groups end early when their values take that many bytes, so that memory does not grow with the size of the values.
-	pageBytes  = 32 << 20
-	groupBytes = 128 << 20
+	pageRows = 8192
+	// Pages end early when their values take that many bytes, so that memory does not grow with the size of the
+	// values; so do row groups (form).
+	pageBytes = 32 << 20
 	// decimalDigits is the precision of decimals: what 64 bits hold.
 	decimalDigits = 18
 	maxDict       = 4096 // distinct strings of a column in a row group that still make a dictionary

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/klauspost/compress/s2"
-	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/lakeward/lakeward/internal/vector"
@@ -15,6 +13,7 @@ import (
 // columnWriter collects one leaf of the open row group.
 type columnWriter struct {
 	Column
+	form   *form
 	path   []string // of the leaf in the file
 	levels levels   // of a present value
 	nested bool     // below a list, a map or an optional group: every entry has levels of its own
@@ -38,14 +37,6 @@ type columnWriter struct {
 	raw       int64
 	dictPages int32
 	plain     int32
-}
-
-type columnStats struct {
-	nulls    int64
-	has      bool
-	min, max int64
-	fmin     float64
-	fmax     float64
 }
 
 func (c *columnWriter) add(v *vector.Vector, lo, hi int) error {
@@ -142,7 +133,6 @@ func (c *columnWriter) endPage(firstRow int64, rows int) error {
 	} else {
 		defs = c.validity(n)
 	}
-	levels := append(reps, defs...)
 	var values []byte
 	encoding := format.Plain
 	if c.Kind == vector.String && !c.dictOff && c.dict != nil {
@@ -153,29 +143,16 @@ func (c *columnWriter) endPage(firstRow int64, rows int) error {
 		values = c.plainValues()
 		c.plain++
 	}
-	c.observe()
-	packed := s2.EncodeSnappy(nil, values)
-	compressed := len(packed) < len(values)
-	if !compressed {
-		packed = values
-	}
-	header, err := marshal(&format.PageHeader{
-		Type:                 format.DataPageV2,
-		UncompressedPageSize: int32(len(levels) + len(values)),
-		CompressedPageSize:   int32(len(levels) + len(packed)),
-		DataPageHeaderV2: thrift.New(format.DataPageHeaderV2{
-			NumValues: int32(n), NumNulls: int32(c.nulls), NumRows: int32(rows), Encoding: encoding,
-			RepetitionLevelsByteLength: int32(len(reps)), DefinitionLevelsByteLength: int32(len(defs)), IsCompressed: thrift.New(compressed),
-		}),
-	})
+	c.observe(encoding)
+	page, err := c.form.page(pageParts{reps: reps, defs: defs, values: values, entries: n, rows: rows, nulls: c.nulls, encoding: encoding})
 	if err != nil {
 		return err
 	}
 	c.locations = append(c.locations, format.PageLocation{
-		Offset: int64(len(c.pages)), CompressedPageSize: int32(len(header) + len(levels) + len(packed)), FirstRowIndex: firstRow,
+		Offset: int64(len(c.pages)), CompressedPageSize: int32(len(page.header) + len(page.body)), FirstRowIndex: firstRow,
 	})
-	c.pages = append(append(append(c.pages, header...), levels...), packed...)
-	c.raw += int64(len(header) + len(levels) + len(values))
+	c.pages = append(append(c.pages, page.header...), page.body...)
+	c.raw += int64(len(page.header) + page.raw)
 	c.rows += int64(n)
 	c.stats.nulls += c.nulls
 	c.nulls, c.codes = 0, c.codes[:0]
@@ -273,91 +250,29 @@ func (c *columnWriter) plainValues() []byte {
 	return out
 }
 
-// observe takes the page's values into the statistics of the chunk.
-func (c *columnWriter) observe() {
-	s := &c.stats
-	for i := range c.open.Len {
-		if c.open.IsNull(i) {
-			continue
-		}
-		switch c.Kind {
-		case vector.Int, vector.Date, vector.Time, vector.Decimal:
-			n := c.open.Ints[i]
-			if !s.has || n < s.min {
-				s.min = n
-			}
-			if !s.has || n > s.max {
-				s.max = n
-			}
-			s.has = true
-		case vector.Float:
-			f := c.open.Floats[i]
-			if math.IsNaN(f) {
-				continue
-			}
-			if !s.has || f < s.fmin {
-				s.fmin = f
-			}
-			if !s.has || f > s.fmax {
-				s.fmax = f
-			}
-			s.has = true
-		}
-	}
-}
-
-func (c *columnWriter) statistics() format.Statistics {
-	s := format.Statistics{NullCount: c.stats.nulls}
-	if !c.stats.has {
-		return s
-	}
-	switch c.physical() {
-	case format.Int32:
-		s.MinValue = binary.LittleEndian.AppendUint32(nil, uint32(c.stats.min))
-		s.MaxValue = binary.LittleEndian.AppendUint32(nil, uint32(c.stats.max))
-	case format.Int64:
-		s.MinValue = binary.LittleEndian.AppendUint64(nil, uint64(c.stats.min))
-		s.MaxValue = binary.LittleEndian.AppendUint64(nil, uint64(c.stats.max))
-	case format.Double: // zero has two signs; the bounds cover both
-		lo, hi := c.stats.fmin, c.stats.fmax
-		if lo == 0 {
-			lo = math.Copysign(0, -1)
-		}
-		if hi == 0 {
-			hi = 0
-		}
-		s.MinValue = binary.LittleEndian.AppendUint64(nil, math.Float64bits(lo))
-		s.MaxValue = binary.LittleEndian.AppendUint64(nil, math.Float64bits(hi))
-	}
-	return s
-}
-
 // endChunk writes the column's part of the row group and starts the next one.
 func (c *columnWriter) endChunk(w *Writer) (format.ColumnChunk, format.OffsetIndex) {
 	start := w.offset
-	meta := format.ColumnMetaData{Type: c.physical(), PathInSchema: c.path, Codec: format.Snappy,
+	c.stats.observeTexts(c.dictBytes, c.form.texts && c.dictPages > 0)
+	meta := format.ColumnMetaData{Type: c.physical(), PathInSchema: c.path, Codec: c.form.codec.CompressionCodec(),
 		NumValues: c.rows, Statistics: c.statistics(), Encoding: []format.Encoding{format.RLE}}
 	if c.dictPages > 0 {
-		packed := s2.EncodeSnappy(nil, c.dictBytes)
-		header, err := marshal(&format.PageHeader{
-			Type: format.DictionaryPage, UncompressedPageSize: int32(len(c.dictBytes)), CompressedPageSize: int32(len(packed)),
-			DictionaryPageHeader: thrift.New(format.DictionaryPageHeader{NumValues: int32(len(c.dict)), Encoding: format.Plain}),
-		})
+		page, err := c.form.dictionary(c.dictBytes, len(c.dict))
 		if err != nil && w.err == nil {
 			w.err = err
 		}
 		meta.DictionaryPageOffset = start
 		meta.Encoding = append(meta.Encoding, format.RLEDictionary)
-		meta.EncodingStats = append(meta.EncodingStats, format.PageEncodingStats{PageType: format.DataPageV2, Encoding: format.RLEDictionary, Count: c.dictPages})
-		w.write(header)
-		w.write(packed)
-		c.raw += int64(len(header) + len(c.dictBytes))
+		meta.EncodingStats = append(meta.EncodingStats, format.PageEncodingStats{PageType: c.form.pageType(), Encoding: format.RLEDictionary, Count: c.dictPages})
+		w.write(page.header)
+		w.write(page.body)
+		c.raw += int64(len(page.header) + page.raw)
 	}
 	if c.plain > 0 || c.dictPages > 0 {
 		meta.Encoding = append(meta.Encoding, format.Plain)
 	}
 	if c.plain > 0 {
-		meta.EncodingStats = append(meta.EncodingStats, format.PageEncodingStats{PageType: format.DataPageV2, Encoding: format.Plain, Count: c.plain})
+		meta.EncodingStats = append(meta.EncodingStats, format.PageEncodingStats{PageType: c.form.pageType(), Encoding: format.Plain, Count: c.plain})
 	}
 	meta.DataPageOffset = w.offset
 	index := format.OffsetIndex{PageLocations: c.locations}
@@ -366,7 +281,7 @@ func (c *columnWriter) endChunk(w *Writer) (format.ColumnChunk, format.OffsetInd
 	}
 	w.write(c.pages)
 	meta.TotalCompressedSize, meta.TotalUncompressedSize = w.offset-start, c.raw
-	*c = columnWriter{Column: c.Column, path: c.path, levels: c.levels, nested: c.nested,
+	*c = columnWriter{Column: c.Column, form: c.form, path: c.path, levels: c.levels, nested: c.nested,
 		open: c.open, reps: c.reps, defs: c.defs, codes: c.codes[:0], pages: c.pages[:0]}
 	return format.ColumnChunk{FileOffset: start, MetaData: meta}, index
 }

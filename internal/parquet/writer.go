@@ -15,11 +15,15 @@ import (
 // magic stands at both ends of a file.
 const magic = "PAR1"
 
-// Writer writes one file: snappy, data pages V2 of 8,192 rows cut at the same rows in every
-// column, row groups of 131,072 rows, an offset index, null counts, and min/max of numbers and times.
-// It holds one row group, compressed. Equal input gives equal bytes.
+// createdBy has the form that readers of the Parquet project ask for before they believe the statistics of texts.
+const createdBy = "lakeward version 1.0.0 (build 0)"
+
+// Writer writes one file in one of two forms: at rest or for delivery. Pages of 8,192 rows are cut at the same rows
+// in every column, with an offset index, null counts, and min/max of numbers and times. It holds one row group,
+// compressed. Equal input gives equal bytes.
 type Writer struct {
 	out     io.Writer
+	form    *form
 	offset  int64
 	columns []*branch
 	leaves  []*columnWriter // of all columns, in the order of the file
@@ -31,12 +35,19 @@ type Writer struct {
 	err     error
 }
 
-// NewWriter starts a file. Paths that share a prefix share groups; they must stand next to each other.
+// NewWriter starts a file at rest. Paths that share a prefix share groups; they must stand next to each other.
 func NewWriter(out io.Writer, columns []Column) *Writer {
-	w := &Writer{out: out}
+	return newWriter(out, columns, atRest())
+}
+
+func newWriter(out io.Writer, columns []Column, f *form) *Writer {
+	w := &Writer{out: out, form: f}
 	for _, c := range columns {
 		b := newBranch(c, nil, levels{}, c.Required)
 		w.columns, w.leaves = append(w.columns, b), b.addLeaves(w.leaves)
+	}
+	for _, leaf := range w.leaves {
+		leaf.form = f
 	}
 	w.write([]byte(magic))
 	return w
@@ -69,7 +80,7 @@ func (w *Writer) Write(c *vector.Chunk) error {
 		if w.page == pageRows || w.openBytes() >= pageBytes {
 			w.endPage()
 		}
-		if w.rows == groupRows || w.doneBytes() >= groupBytes {
+		if w.rows >= w.form.groupRows || w.doneBytes() >= w.form.groupBytes {
 			w.endGroup()
 		}
 	}
@@ -137,7 +148,7 @@ func (w *Writer) Close() error {
 			w.write(b)
 		}
 	}
-	meta := format.FileMetaData{Version: 2, NumRows: w.total, RowGroups: w.groups, CreatedBy: "lakeward", Schema: schemaElements(w.columns)}
+	meta := format.FileMetaData{Version: 2, NumRows: w.total, RowGroups: w.groups, CreatedBy: createdBy, Schema: schemaElements(w.columns)}
 	for range w.leaves {
 		meta.ColumnOrders = append(meta.ColumnOrders, format.ColumnOrder{Value: new(format.TypeDefinedOrder)})
 	}

@@ -170,11 +170,22 @@ func (s *Store) Commit(ctx context.Context, sandbox string, c lakeward.Change) (
 			sandbox, no, c.Kind, chainHash(before, links), links, blob(c.Identities), millis(c.At)); err != nil {
 			return err
 		}
+		if err := afterUpload(ctx, tx, sandbox, c, no); err != nil {
+			return err
+		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO head (sandbox, generation, next_number) VALUES ($1, $2, $3)
 			ON CONFLICT (sandbox) DO UPDATE SET generation = excluded.generation, next_number = excluded.next_number`, sandbox, no, c.NextNumber)
 		return err
 	})
 	return no, err
+}
+
+// afterUpload queues the exports that the upload of an audience makes due: it is as good as an evaluation (D15).
+func afterUpload(ctx context.Context, tx *sql.Tx, sandbox string, c lakeward.Change, generation int64) error {
+	if c.Audience == nil || c.Batch == nil {
+		return nil
+	}
+	return queueAfter(ctx, tx, membersSet{sandbox: sandbox, slot: lakeward.EvaluationSlot(lakeward.TaskID(c.Batch.ID)), at: c.At, generation: generation, audiences: []string{string(c.Audience.ID)}})
 }
 
 // commitWriter writes the rows of one generation and extends the chain of hashes (DLV-125).

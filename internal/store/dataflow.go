@@ -25,16 +25,37 @@ func (s *Store) CreateDataflow(ctx context.Context, d lakeward.Dataflow, now tim
 			return err
 		}
 		for _, it := range d.Items {
-			var next sql.NullInt64
-			if slot, ok := it.Schedule.Next(now.Add(-time.Millisecond)); ok {
-				next = sql.NullInt64{Int64: millis(slot), Valid: true}
-			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO flow_item (sandbox, flow, item, next_at) VALUES ($1, $2, $3, $4)`, d.Sandbox, d.ID, it.AudienceID, next); err != nil {
-				return fmt.Errorf("store dataflow item: %w", err)
+			if err := insertItem(ctx, tx, d, it, now.Add(-time.Millisecond)); err != nil { // a start now is one
+				return err
 			}
 		}
 		return s.insert(ctx, tx, document{dataflowKind, d.Sandbox, string(d.ID), d.Name, d, d.CreatedAt})
 	})
+}
+
+// insertItem adds an item of a dataflow: its next slot after now, or when evaluations make it due.
+func insertItem(ctx context.Context, tx *sql.Tx, d lakeward.Dataflow, it lakeward.DataflowItem, now time.Time) error {
+	next, from, until := dueTimes(it.Schedule, now)
+	_, err := tx.ExecContext(ctx, `INSERT INTO flow_item (sandbox, flow, item, next_at, after_from, after_until, since_rev) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		d.Sandbox, d.ID, it.AudienceID, next, from, until, d.Rev)
+	if err != nil {
+		return fmt.Errorf("store dataflow item: %w", err)
+	}
+	return nil
+}
+
+// dueTimes are the columns of an item that its schedule fills: the next slot after now, or the interval in which the end of
+// an evaluation is one (SCH-13).
+func dueTimes(s lakeward.Schedule, now time.Time) (next, from, until sql.NullInt64) {
+	if slot, ok := s.Next(now); ok {
+		next = sql.NullInt64{Int64: millis(slot), Valid: true}
+	}
+	first, end, err := s.Bounds()
+	if s.AfterEvaluation() && err == nil {
+		from = sql.NullInt64{Int64: millis(first), Valid: true}
+		until = sql.NullInt64{Int64: millis(end), Valid: !end.IsZero()}
+	}
+	return next, from, until
 }
 
 // Dataflow returns the dataflow with an id or a name.
@@ -50,6 +71,98 @@ func (s *Store) Dataflows(ctx context.Context, sandbox string) ([]lakeward.Dataf
 // SlotKey opens the key under which the slot records of a dataflow are authenticated (DLV-20).
 func (s *Store) SlotKey(ctx context.Context, d lakeward.Dataflow) ([]byte, error) {
 	return s.open(ctx, slotSecret(d))
+}
+
+// UpdateDataflow replaces a dataflow by one with the next revision, which was made from old. An audience that is taken out
+// loses its baseline and its waiting runs; one whose mode changes its baseline (D13); one whose schedule changes gets its next
+// slot after now.
+func (s *Store) UpdateDataflow(ctx context.Context, old, d lakeward.Dataflow, now time.Time) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		current, err := findIn[lakeward.Dataflow](ctx, tx, dataflowKind, d.Sandbox, string(d.ID))
+		if err != nil {
+			return err
+		}
+		if current.Rev != old.Rev {
+			return &lakeward.Error{Kind: lakeward.Conflict, Code: "FLOW-1004", Msg: "the dataflow " + lakeward.Quote(d.Name) + " was changed meanwhile; look at it and change it again"}
+		}
+		for _, it := range old.Items {
+			if _, kept := d.Item(it.AudienceID); kept {
+				continue
+			}
+			if err := removeItem(ctx, tx, d, it, now); err != nil {
+				return err
+			}
+		}
+		for _, it := range d.Items {
+			was, had := old.Item(it.AudienceID)
+			err := error(nil)
+			switch {
+			case !had:
+				err = insertItem(ctx, tx, d, it, now.Add(-time.Millisecond))
+			case was.Schedule != it.Schedule:
+				err = rescheduleItem(ctx, tx, d, was, it, now)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return s.update(ctx, tx, document{dataflowKind, d.Sandbox, string(d.ID), d.Name, d, d.CreatedAt})
+	})
+}
+
+// removeItem takes an audience out of its dataflow; its runs stay in the history.
+func removeItem(ctx context.Context, tx *sql.Tx, d lakeward.Dataflow, it lakeward.DataflowItem, now time.Time) error {
+	waiting, err := queryRuns(ctx, tx, `WHERE flow = $1 AND item = $2 AND state = 'queued' AND phase = 'new'`, d.ID, it.AudienceID)
+	if err != nil {
+		return err
+	}
+	for _, r := range waiting {
+		if err := advance(ctx, tx, &r, now, func(r *lakeward.Run) { r.Skip(now, lakeward.SkipRemoved, "the audience was taken out of the dataflow") }); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM pin WHERE run = $1`, r.ID); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM flow_item WHERE flow = $1 AND item = $2`, d.ID, it.AudienceID); err != nil {
+		return fmt.Errorf("remove dataflow item: %w", err)
+	}
+	return cancelIdle(ctx, tx, d.Sandbox, "", now, lakeward.ByExport)
+}
+
+func rescheduleItem(ctx context.Context, tx *sql.Tx, d lakeward.Dataflow, was, it lakeward.DataflowItem, now time.Time) error {
+	next, from, until := dueTimes(it.Schedule, now)
+	reset := was.Schedule.Mode != it.Schedule.Mode
+	_, err := tx.ExecContext(ctx, `UPDATE flow_item SET next_at = $1, after_from = $2, after_until = $3 WHERE flow = $4 AND item = $5`, next, from, until, d.ID, it.AudienceID)
+	if err == nil && reset {
+		_, err = tx.ExecContext(ctx, `UPDATE flow_item SET baseline_generation = NULL, baseline_run = NULL, since_rev = $1 WHERE flow = $2 AND item = $3`, d.Rev, d.ID, it.AudienceID)
+	}
+	if err != nil {
+		return fmt.Errorf("store dataflow item: %w", err)
+	}
+	return nil
+}
+
+// LatestSlot returns the run of an item's newest scheduled time; ok is false if there was none.
+func (s *Store) LatestSlot(ctx context.Context, flow lakeward.DataflowID, item string) (r lakeward.Run, ok bool, err error) {
+	list, err := s.query(ctx, `WHERE flow = $1 AND item = $2 AND slot LIKE 'at:%' ORDER BY scheduled_at DESC, slot DESC LIMIT 1`, flow, item)
+	if err != nil || len(list) == 0 {
+		return r, false, err
+	}
+	return list[0], true, nil
+}
+
+// QueueSlot queues a run of a slot unless there is one, behind the evaluation of its audience if that is not "".
+func (s *Store) QueueSlot(ctx context.Context, r lakeward.Run, evaluate lakeward.AudienceID, now time.Time) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		if evaluate != "" {
+			if err := waitForEvaluation(ctx, tx, &r, DueSlots{Evaluate: evaluate, At: r.ScheduledAt, Now: now}); err != nil {
+				return err
+			}
+		}
+		_, err := insertRun(ctx, tx, r)
+		return err
+	})
 }
 
 // DueItem is an item of a dataflow whose slot has come.
@@ -89,6 +202,7 @@ func (s *Store) NextSlot(ctx context.Context, flow lakeward.DataflowID, item str
 
 // DueSlots is what becomes of an item whose slot has come.
 type DueSlots struct {
+	Rev  int        // of the dataflow that the slots were computed from
 	Next *time.Time // the following slot, nil for none
 	Runs []lakeward.Run
 	// Evaluate is the audience that is evaluated before its queued run; "" for none. The runs of one slot share one
@@ -101,6 +215,10 @@ type DueSlots struct {
 // evaluation that they wait for. It does nothing if another process was first.
 func (s *Store) Tick(ctx context.Context, due DueItem, slots DueSlots) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
+		flow, err := findIn[lakeward.Dataflow](ctx, tx, dataflowKind, due.Sandbox, string(due.Flow))
+		if err != nil || flow.Rev != slots.Rev {
+			return err // it was edited meanwhile: the next tick looks again
+		}
 		ok, err := changed(ctx, tx, `UPDATE flow_item SET next_at = $1 WHERE flow = $2 AND item = $3 AND next_at = $4`,
 			millisOrNull(slots.Next), due.Flow, due.Item, millis(due.NextAt))
 		if err != nil || !ok {

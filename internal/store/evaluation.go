@@ -26,7 +26,96 @@ func endEvaluation(ctx context.Context, tx *sql.Tx, t lakeward.Task, generation 
 	if _, err := tx.ExecContext(ctx, `INSERT INTO pin (run, sandbox, generation) SELECT id, sandbox, $1 FROM run`+waiting+` ON CONFLICT DO NOTHING`, generation, t.ID); err != nil {
 		return fmt.Errorf("pin the runs of evaluation %s: %w", t.ID, err)
 	}
+	if t.Evaluation.Trigger == lakeward.ByExport { // it belongs to other exports
+		return nil
+	}
+	ended := membersSet{sandbox: t.Sandbox, slot: lakeward.EvaluationSlot(t.ID), at: *t.EndedAt, generation: generation}
+	for _, c := range done.Counts {
+		ended.audiences = append(ended.audiences, string(c.AudienceID))
+	}
+	return queueAfter(ctx, tx, ended)
+}
+
+// membersSet says that members of audiences were decided anew: by an evaluation, or by an upload.
+type membersSet struct {
+	sandbox, slot string
+	at            time.Time
+	generation    int64
+	audiences     []string
+}
+
+// queueAfter queues the exports that new members make due, pinned to the generation that has them (SCH-13).
+func queueAfter(ctx context.Context, tx *sql.Tx, m membersSet) error {
+	due, err := itemsAfter(ctx, tx, m)
+	if err != nil {
+		return err
+	}
+	for _, d := range due {
+		flow, err := findIn[lakeward.Dataflow](ctx, tx, dataflowKind, m.sandbox, string(d.Flow))
+		if err != nil {
+			return err
+		}
+		r := lakeward.NewRun(flow, d.Item, m.slot, m.at, m.at)
+		if !flow.Enabled {
+			r.Skip(m.at, lakeward.SkipPaused, "the dataflow was disabled")
+			if _, err := insertRun(ctx, tx, r); err != nil {
+				return err
+			}
+			continue
+		}
+		r.ToGeneration = m.generation
+		if err := queueCovering(ctx, tx, r); err != nil {
+			return err
+		}
+		if it, _ := flow.Item(lakeward.AudienceID(d.Item)); it.Schedule.Frequency != lakeward.Once {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE flow_item SET after_from = NULL WHERE flow = $1 AND item = $2`, d.Flow, d.Item); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// itemsAfter lists the items of audiences whose members were decided anew and that are exported after that.
+func itemsAfter(ctx context.Context, tx *sql.Tx, m membersSet) ([]DueItem, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT flow, item FROM flow_item WHERE sandbox = $1 AND after_from <= $2 AND (after_until IS NULL OR after_until > $2) ORDER BY flow, item`, m.sandbox, millis(m.at))
+	if err != nil {
+		return nil, fmt.Errorf("list exports after evaluations: %w", err)
+	}
+	defer rows.Close()
+	var out []DueItem
+	for rows.Next() {
+		d := DueItem{Sandbox: m.sandbox}
+		if err := rows.Scan(&d.Flow, &d.Item); err != nil {
+			return nil, err
+		}
+		if slices.Contains(m.audiences, d.Item) {
+			out = append(out, d)
+		}
+	}
+	return out, rows.Err()
+}
+
+// queueCovering queues a pinned run; one after an earlier evaluation that nobody began is covered by it (SCH-22).
+func queueCovering(ctx context.Context, tx *sql.Tx, r lakeward.Run) error {
+	waiting, err := queryRuns(ctx, tx, `WHERE flow = $1 AND item = $2 AND state = 'queued' AND phase = 'new' AND slot LIKE 'eval:%'`, r.DataflowID, r.Item)
+	if err != nil {
+		return err
+	}
+	for _, w := range waiting {
+		if err := advance(ctx, tx, &w, r.CreatedAt, func(w *lakeward.Run) { w.Skip(r.CreatedAt, lakeward.SkipCollapsed, coveredBy(r)) }); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM pin WHERE run = $1`, w.ID); err != nil {
+			return err
+		}
+	}
+	if _, err := insertRun(ctx, tx, r); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO pin (run, sandbox, generation) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, r.ID, r.Sandbox, r.ToGeneration)
+	return err
 }
 
 // joinEvaluation returns the evaluation of a slot that will evaluate an audience, "" for all of them. One that has begun

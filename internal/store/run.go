@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/lakeward/lakeward"
@@ -64,8 +63,8 @@ func insertRun(ctx context.Context, q querier, r lakeward.Run) (bool, error) {
 		return false, err
 	}
 	ok, err := changed(ctx, q, `INSERT INTO run (id, sandbox, flow, item, slot, state, phase, attempt, rev, to_generation, scheduled_at, created_at, ended_at, cause, counts, warnings, manifest, owed, task)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, $13, $14, '{}', '', 0, $15) ON CONFLICT DO NOTHING`,
-		r.ID, r.Sandbox, r.DataflowID, r.Item, r.Slot, r.State, r.Phase, r.Attempt, r.Rev, millis(r.ScheduledAt), millis(r.CreatedAt), millisOrNull(r.EndedAt), cause, string(counts), sql.NullString{String: string(r.Task), Valid: r.Task != ""})
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $16, $10, $11, $12, $13, $14, '{}', '', 0, $15) ON CONFLICT DO NOTHING`,
+		r.ID, r.Sandbox, r.DataflowID, r.Item, r.Slot, r.State, r.Phase, r.Attempt, r.Rev, millis(r.ScheduledAt), millis(r.CreatedAt), millisOrNull(r.EndedAt), cause, string(counts), sql.NullString{String: string(r.Task), Valid: r.Task != ""}, r.ToGeneration)
 	if err != nil {
 		return false, fmt.Errorf("queue run %s: %w", r.ID, err)
 	}
@@ -108,8 +107,7 @@ func (s *Store) CollapseQueued(ctx context.Context, covers lakeward.Run, now tim
 			return err
 		}
 		err = s.CloseRun(ctx, &r, now, func(r *lakeward.Run) {
-			r.State, r.EndedAt = lakeward.Skipped, &now
-			r.Cause = &lakeward.Cause{Code: "collapsed", Message: "a later slot queued up; run " + string(covers.ID) + " covers this one"}
+			r.Skip(now, lakeward.SkipCollapsed, coveredBy(covers))
 		})
 		if lakeward.KindOf(err) == lakeward.Conflict {
 			err = nil // it has just been claimed
@@ -119,6 +117,10 @@ func (s *Store) CollapseQueued(ctx context.Context, covers lakeward.Run, now tim
 		return err
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error { return cancelIdle(ctx, tx, covers.Sandbox, "", now, lakeward.ByExport) })
+}
+
+func coveredBy(r lakeward.Run) string {
+	return "a later slot queued up; run " + string(r.ID) + " covers this one"
 }
 
 // evaluating is the condition that a run r waits for a task.
@@ -246,11 +248,15 @@ func advance(ctx context.Context, q querier, r *lakeward.Run, now time.Time, cha
 	return nil
 }
 
-// PinRun fixes what the run exports, in one transaction: configuration, generation, names (S3).
+// PinRun fixes what the run exports, in one transaction: configuration, window, names (S3).
 func (s *Store) PinRun(ctx context.Context, r *lakeward.Run, now time.Time, plan lakeward.Plan, generation int64) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		err := advance(ctx, tx, r, now, func(r *lakeward.Run) {
-			r.Phase, r.Plan, r.Rev, r.ToGeneration, r.GeneratedAt = lakeward.PhasePinned, &plan, plan.Dataflow.Rev, generation, &now
+		from, err := windowStart(ctx, tx, *r, plan, generation)
+		if err != nil {
+			return err
+		}
+		err = advance(ctx, tx, r, now, func(r *lakeward.Run) {
+			r.Phase, r.Plan, r.Rev, r.FromGeneration, r.ToGeneration, r.GeneratedAt = lakeward.PhasePinned, &plan, plan.Dataflow.Rev, from, generation, &now
 		})
 		if err != nil {
 			return err
@@ -266,12 +272,8 @@ func (s *Store) BookRun(ctx context.Context, r *lakeward.Run, now time.Time, cha
 		if err := advance(ctx, tx, r, now, change); err != nil {
 			return err
 		}
-		if strings.HasPrefix(r.Slot, "at:") {
-			_, err := tx.ExecContext(ctx, `UPDATE flow_item SET baseline_generation = $1, baseline_run = $2 WHERE flow = $3 AND item = $4 AND (baseline_generation IS NULL OR baseline_generation <= $1)`,
-				r.ToGeneration, r.ID, r.DataflowID, r.Item)
-			if err != nil {
-				return err
-			}
+		if err := moveBaseline(ctx, tx, *r); err != nil {
+			return err
 		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM pin WHERE run = $1`, r.ID)
 		return err
@@ -350,7 +352,11 @@ func (s *Store) Runs(ctx context.Context, sandbox string, flow lakeward.Dataflow
 }
 
 func (s *Store) query(ctx context.Context, where string, args ...any) ([]lakeward.Run, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT `+runColumns+` FROM run `+where, args...)
+	return queryRuns(ctx, s.read, where, args...)
+}
+
+func queryRuns(ctx context.Context, q querier, where string, args ...any) ([]lakeward.Run, error) {
+	rows, err := q.QueryContext(ctx, `SELECT `+runColumns+` FROM run `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read runs: %w", err)
 	}

@@ -151,19 +151,20 @@ type Shape struct {
 
 // ShapeOf is the shape of a field's values.
 func ShapeOf(l lakeward.Leaf) Shape {
-	return shapeOf(lakeward.Field{Type: l.Type, Item: l.Item, Scale: l.Scale})
+	return ShapeOfField(lakeward.Field{Type: l.Type, Item: l.Item, Scale: l.Scale})
 }
 
-func shapeOf(f lakeward.Field) Shape {
+// ShapeOfField is ShapeOf for a field of any type.
+func ShapeOfField(f lakeward.Field) Shape {
 	s := Shape{Kind: KindOf(f.Type), Scale: f.Scale}
 	switch s.Kind {
 	case List:
-		s.Fields = []Shape{shapeOf(*f.Item)}
+		s.Fields = []Shape{ShapeOfField(*f.Item)}
 	case Map:
-		s.Fields = []Shape{{Kind: String}, shapeOf(*f.Item)}
+		s.Fields = []Shape{{Kind: String}, ShapeOfField(*f.Item)}
 	case Struct:
 		for _, below := range f.Fields {
-			s.Names, s.Fields = append(s.Names, below.Name), append(s.Fields, shapeOf(below))
+			s.Names, s.Fields = append(s.Names, below.Name), append(s.Fields, ShapeOfField(below))
 		}
 	}
 	return s

@@ -6,7 +6,6 @@
 package verify
 
 import (
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -124,7 +123,7 @@ func (v *verification) file(f lakeward.File) error {
 	}
 	if rerr != nil {
 		v.problem(f.Path, "the content cannot be read: %v", rerr)
-	} else if rows != f.Rows && v.run.Plan.Destination.CSV.Quote != "" {
+	} else if rows != f.Rows && countable(v.run.Plan.Destination) {
 		v.problem(f.Path, "the file holds %d rows, the slot record says %d", rows, f.Rows)
 	}
 	got := hex.EncodeToString(sum.Sum(nil))
@@ -133,18 +132,6 @@ func (v *verification) file(f lakeward.File) error {
 	}
 	v.out.Files = append(v.out.Files, lakeward.VerifiedFile{Path: f.Path, Rows: rows, Bytes: int64(*counter), SHA256: got})
 	return nil
-}
-
-// rows counts the rows in the stored bytes, with readers of the standard library.
-func (v *verification) rows(stored io.Reader) (int64, error) {
-	if v.run.Plan.Destination.Compression == lakeward.Gzip {
-		z, err := gzip.NewReader(stored)
-		if err != nil {
-			return 0, err
-		}
-		stored = z
-	}
-	return countCSV(stored, v.run.Plan.Destination.CSV)
 }
 
 type byteCounter int64

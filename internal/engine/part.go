@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/compress"
+	"github.com/lakeward/lakeward/internal/encode"
+	"github.com/lakeward/lakeward/internal/vector"
+)
+
+// encoder turns chunks into the bytes of a file. Close writes what is left and does not close the writer below.
+type encoder interface {
+	Write(chunk *vector.Chunk) error
+	Rows() int64
+	Close() error
+}
+
+// newEncoder starts a file of the destination's type. Parquet has its compression inside, so the bytes around it stay plain.
+func newEncoder(out io.Writer, d lakeward.Destination, columns []lakeward.Column) (encoder, error) {
+	headers, fields := make([]string, len(columns)), make([]lakeward.Field, len(columns))
+	for i, c := range columns {
+		headers[i], fields[i] = c.Target, c.Field()
+	}
+	switch d.FileType {
+	case lakeward.JSON:
+		return encode.NewJSON(out, headers, true), nil
+	case lakeward.Parquet:
+		return encode.NewParquet(out, fields, d.Compression)
+	}
+	return encode.NewCSV(out, headers, d.CSV)
+}
+
+// partWriter is the stack of writers of one part: scan, map, encode, compress.
+type partWriter struct {
+	e         *Engine
+	s         *selection
+	plan      *lakeward.Plan
+	ambiguous int64
+}
+
+// write puts the rows of a part into out and returns their number.
+func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int64, err error) {
+	d := w.plan.Destination
+	packed, err := compress.New(out, d.Around())
+	if err != nil {
+		return 0, err
+	}
+	encoded, err := newEncoder(packed, d, w.s.columns)
+	if err != nil {
+		return 0, err
+	}
+	projected, err := w.e.newProjector(w.s)
+	if err != nil {
+		return 0, err
+	}
+	defer projected.close()
+	for chunk, err := range w.e.warehouse.Scan(ctx, w.s.snap, p.numbers, w.s.fields, w.s.namespace) {
+		if err != nil {
+			return 0, err
+		}
+		if err := projected.each(chunk, encoded.Write); err != nil {
+			return 0, err
+		}
+	}
+	if csv, ok := encoded.(*encode.CSV); ok {
+		w.ambiguous = csv.Ambiguous()
+	}
+	// In this order: each Close writes its last bytes into the next.
+	return encoded.Rows(), errors.Join(encoded.Close(), packed.Close())
+}

@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/warehouse"
+)
+
+// narrow leaves, of an incremental run's members, those that its window (from, to] is about: who entered, who left if the
+// status is mapped, and whose identities changed (RUN-03, RUN-05, DLV-121). Who is in both ends of the window and changed
+// nothing but attributes is not (RUN-04); nor is who came and went within it. It is algebra of bitmaps: no row is compared.
+// A profile that is not there any more, because it was deleted or joined with another one, gives no exited.
+func (e *Engine) narrow(ctx context.Context, r *lakeward.Run, s *selection) error {
+	before, err := e.warehouse.Snapshot(ctx, r.Sandbox, *r.FromGeneration)
+	if err != nil {
+		return err
+	}
+	old := roaring.New()
+	if m, ok := before.Memberships[lakeward.AudienceID(r.Item)]; ok {
+		old = m.Members
+	}
+	there, now := s.snap.All(), s.membership.Members
+	changed, err := e.changedIdentities(ctx, s.snap, *r.FromGeneration)
+	if err != nil {
+		return err
+	}
+	written := roaring.AndNot(now, old)
+	written.Or(roaring.And(now, changed))
+	s.exited = roaring.New()
+	if s.mapsStatus() {
+		s.exited = roaring.AndNot(old, now)
+		s.exited.And(there)
+		written.Or(s.exited)
+	}
+	written.And(there)
+	s.numbers = written
+	return nil
+}
+
+// changedIdentities are the profiles whose identities changed after a generation, up to that of a snapshot.
+func (e *Engine) changedIdentities(ctx context.Context, snap *warehouse.Snapshot, after int64) (*roaring.Bitmap, error) {
+	list, err := e.store.ChangedIdentities(ctx, snap.Sandbox, after, snap.Generation)
+	if err != nil {
+		return nil, err
+	}
+	out := roaring.New()
+	for _, b := range list {
+		changed := roaring.New()
+		if err := changed.UnmarshalBinary(b); err != nil {
+			return nil, &lakeward.Error{Kind: lakeward.Internal, Code: lakeward.FailSource, Msg: "the stored list of changed identities is damaged; restore the database from a backup", Err: err}
+		}
+		out.Or(changed)
+	}
+	return out, nil
+}
+
+func (s *selection) mapsStatus() bool {
+	for _, c := range s.columns {
+		if c.Kind == lakeward.StatusSource {
+			return true
+		}
+	}
+	return false
+}
+
+// left reports whether a selected profile is written because it left.
+func (s *selection) left(number uint32) bool { return s.exited != nil && s.exited.Contains(number) }
+
+// times are the times, in milliseconds, at which profiles entered or, of those that left, at which they did. An audience
+// forgets who left long ago (SEG-06); if such a one is still to be told, its time is that of the evaluation.
+func (s *selection) times(q *warehouse.Qualified, numbers []uint32) ([]int64, error) {
+	if s.exited == nil || s.exited.IsEmpty() {
+		return q.Times(numbers)
+	}
+	forgotten := func(n uint32) bool { return s.left(n) && !s.membership.Exited.Contains(n) }
+	var known []uint32
+	for _, n := range numbers {
+		if !forgotten(n) {
+			known = append(known, n)
+		}
+	}
+	times, err := q.Times(known)
+	if err != nil || len(known) == len(numbers) {
+		return times, err
+	}
+	out := make([]int64, len(numbers))
+	for i, n := range numbers {
+		if out[i] = s.membership.EvaluatedAt.UnixMilli(); !forgotten(n) {
+			out[i], times = times[0], times[1:]
+		}
+	}
+	return out, nil
+}
