@@ -32,7 +32,10 @@ type DataflowItem struct {
 	FileName   string     `json:"filenameTemplate"`
 }
 
-const maxAudiences = 1000
+const (
+	maxAudiences  = 1000
+	softAudiences = 250
+)
 
 // MaxUploaded is how many uploaded audiences a dataflow may have (AUD-03).
 const MaxUploaded = 10
@@ -99,6 +102,9 @@ func (d Dataflow) Warnings() []string {
 	var w []string
 	if len(d.Mapping) > softMappings {
 		w = append(w, fmt.Sprintf("%d mapped columns; at most %d are recommended", len(d.Mapping), softMappings))
+	}
+	if len(d.Items) > softAudiences {
+		w = append(w, fmt.Sprintf("%d audiences; at most %d are recommended in one dataflow", len(d.Items), softAudiences))
 	}
 	for _, it := range d.Items {
 		if start, _, err := it.Schedule.Bounds(); err == nil && !start.Before(d.CreatedAt) && start.Sub(d.CreatedAt) < startSoon {

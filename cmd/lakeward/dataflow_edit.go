@@ -126,9 +126,7 @@ func dataflowEdit(a *app) *cobra.Command {
 	fl.StringArrayVar(&f.add, "add-audience", nil, "name or id of an audience to add, with the schedule that the flags say; repeatable")
 	fl.StringArrayVar(&f.remove, "remove-audience", nil, "name or id of an audience to take out; repeatable")
 	fl.StringArrayVar(&f.audiences, "audience", nil, "change only the schedule and file name of this audience; repeatable")
-	fl.StringArrayVar(&f.maps, "map", nil, "FIELD or FIELD=HEADER: a column; repeatable, in order")
-	fl.StringArrayVar(&f.mandatory, "mandatory", nil, "a mapped field without which a profile is left out; repeatable")
-	fl.StringArrayVar(&f.keys, "key", nil, "a mapped field that is (part of) the deduplication key; at most two")
+	f.columns.register(fl)
 	fl.StringVar(&f.fileName, "file-name", lakeward.DefaultFileName, "template of the file names")
 	f.schedule.register(c)
 	return c
@@ -165,14 +163,14 @@ func (f *editFlags) change(c *cobra.Command, a *app, d *directory, flow *lakewar
 	if err := f.changeItems(c, d, flow); err != nil {
 		return err
 	}
-	if !changed("map") {
+	if len(f.columns.columns) == 0 {
 		if changed("mandatory") || changed("key") {
-			return usage("--mandatory and --key go with --map, which names all columns")
+			return usage("--mandatory and --key go with --map and --calculate, which name all columns")
 		}
 		return nil
 	}
 	flow.Mapping = nil
-	return f.mapping(flow)
+	return f.columns.apply(flow)
 }
 
 // changeItems takes audiences out, changes their schedules and file names, and adds others.

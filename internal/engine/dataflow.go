@@ -49,23 +49,29 @@ func (e *Engine) checkDataflow(ctx context.Context, d *lakeward.Dataflow, old la
 	if uploaded > lakeward.MaxUploaded {
 		return &lakeward.Error{Kind: lakeward.Invalid, Code: "FLOW-1003", Msg: fmt.Sprintf("a dataflow has at most %d uploaded audiences, not %d; make another dataflow for the rest", lakeward.MaxUploaded, uploaded)}
 	}
-	if _, err := e.columns(ctx, d.Sandbox, d.Mapping, dest); err != nil {
+	if _, _, err := e.columns(ctx, d.Sandbox, d.Mapping, dest); err != nil {
 		return err
 	}
 	return d.CheckNames(dest)
 }
 
 // columns resolves a mapping to a destination against the union schema and the namespaces as they are now.
-func (e *Engine) columns(ctx context.Context, sandbox string, mapping []lakeward.Mapping, dest lakeward.Destination) ([]lakeward.Column, error) {
+func (e *Engine) columns(ctx context.Context, sandbox string, mapping []lakeward.Mapping, dest lakeward.Destination) ([]lakeward.Column, *formulas, error) {
 	union, err := e.store.Union(ctx, sandbox)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	events, err := e.store.EventUnion(ctx, sandbox)
+	if err != nil {
+		return nil, nil, err
 	}
 	namespaces, err := e.store.Namespaces(ctx, sandbox)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return lakeward.ResolveMapping(mapping, union, namespaces, dest)
+	f := &formulas{union: union, events: events, found: map[int]formula{}}
+	columns, err := lakeward.ResolveMapping(mapping, union, namespaces, dest, f.parse)
+	return columns, f, err
 }
 
 // CreateDataflow checks and stores a dataflow. destination is a name or an id; the audience ids of the

@@ -202,7 +202,7 @@ func (e *Engine) checkNames(ctx context.Context, d *deliver.Lake, r *lakeward.Ru
 // prepare stages every part and checks that what was written is what was selected (DLV-48).
 func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, s *selection) ([]lakeward.File, error) {
 	var files []lakeward.File
-	ambiguous := int64(0)
+	warnings := lakeward.Warnings{}
 	for k, p := range s.parts {
 		var w *partWriter
 		f, err := d.Stage(ctx, r, lakeward.File{Index: k, Path: r.Plan.FilePath(k)}, func(out io.Writer) (int64, error) {
@@ -216,7 +216,8 @@ func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, 
 			return nil, &lakeward.Error{Kind: lakeward.Internal, Code: lakeward.FailInternal, Msg: fmt.Sprintf("part %d has %d rows, %d were selected", k, f.Rows, p.rows)}
 		}
 		if w != nil {
-			ambiguous += w.ambiguous
+			warnings.Add(lakeward.WarnDelimiter, w.ambiguous)
+			warnings.Add(lakeward.WarnExpression, w.failed)
 		}
 		s.counts.Rows += f.Rows
 		files = append(files, f)
@@ -225,8 +226,8 @@ func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, 
 		if !r.Phase.AtLeast(lakeward.PhaseCommitting) { // an earlier attempt may have tried to commit: that is never forgotten
 			r.Phase = lakeward.PhasePrepared
 		}
-		if ambiguous > 0 {
-			r.Warnings = lakeward.Warnings{lakeward.WarnDelimiter: ambiguous}
+		if len(warnings) > 0 {
+			r.Warnings = warnings
 		}
 	})
 }

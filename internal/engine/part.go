@@ -39,6 +39,7 @@ type partWriter struct {
 	s         *selection
 	plan      *lakeward.Plan
 	ambiguous int64
+	failed    int64 // calculated values
 }
 
 // write puts the rows of a part into out and returns their number.
@@ -68,6 +69,7 @@ func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int
 	if csv, ok := encoded.(*encode.CSV); ok {
 		w.ambiguous = csv.Ambiguous()
 	}
+	w.failed = projected.sources.failed
 	// In this order: each Close writes its last bytes into the next.
 	return encoded.Rows(), errors.Join(encoded.Close(), packed.Close())
 }

@@ -14,14 +14,13 @@ type projector struct {
 	out       vector.Chunk
 	states    *vector.Dictionary // realized, exited
 	times     vector.Vector
-	// attributes are the values of the attribute columns in the chunk at hand.
-	attributes []vector.Vector
+	sources   *sources
 }
 
 func (e *Engine) newProjector(s *selection) (*projector, error) {
 	status := []byte(lakeward.Realized + lakeward.Exited)
 	p := &projector{s: s, states: &vector.Dictionary{Bytes: status, Offsets: []uint32{0, uint32(len(lakeward.Realized)), uint32(len(status))}}}
-	p.out.Columns, p.attributes = make([]vector.Vector, len(s.columns)), make([]vector.Vector, len(s.columns))
+	p.out.Columns, p.sources = make([]vector.Vector, len(s.columns)), s.sources(func(lakeward.Column) bool { return true })
 	for _, c := range s.columns {
 		if c.Kind == lakeward.QualifiedSource {
 			var err error
@@ -47,11 +46,7 @@ func (p *projector) each(in *warehouse.Profiles, emit func(*vector.Chunk) error)
 		}
 		p.times = vector.Vector{Kind: vector.Time, Len: in.Len, Ints: times}
 	}
-	for i, c := range p.s.columns {
-		if c.Kind == lakeward.AttributeSource {
-			p.attributes[i] = p.attribute(in, c.Source, c.Field())
-		}
-	}
+	p.sources.begin(in)
 	if p.s.namespace == "" || in.Values.Len == in.Len && oneEach(in) {
 		return emit(p.straight(in))
 	}
@@ -72,8 +67,8 @@ func (p *projector) straight(in *warehouse.Profiles) *vector.Chunk {
 	p.out.Len = in.Len
 	for i, c := range p.s.columns {
 		switch c.Kind {
-		case lakeward.AttributeSource:
-			p.out.Columns[i] = p.attributes[i]
+		case lakeward.AttributeSource, lakeward.CalculatedSource:
+			p.out.Columns[i] = p.sources.values[i]
 		case lakeward.IdentitySource:
 			p.out.Columns[i] = in.Values
 		case lakeward.StatusSource:
@@ -137,8 +132,8 @@ func (p *projector) appendRow(in *warehouse.Profiles, i, value int) {
 	for k, c := range p.s.columns {
 		out := &p.out.Columns[k]
 		switch c.Kind {
-		case lakeward.AttributeSource:
-			out.AppendFrom(&p.attributes[k], i)
+		case lakeward.AttributeSource, lakeward.CalculatedSource:
+			out.AppendFrom(&p.sources.values[k], i)
 		case lakeward.IdentitySource:
 			out.AppendFrom(&in.Values, value)
 		case lakeward.StatusSource:
