@@ -30,6 +30,10 @@ type DataflowItem struct {
 	AudienceID AudienceID `json:"audienceId"`
 	Schedule   Schedule   `json:"schedule"`
 	FileName   string     `json:"filenameTemplate"`
+	// Of an uploaded audience: the payload columns that its files get behind the mapped ones, and whether they get none
+	// of them for now (ENR-02, ENR-03).
+	Enrichment   []string `json:"enrichmentAttributes,omitempty"`
+	NoEnrichment bool     `json:"excludeEnrichment,omitempty"`
 }
 
 const (

@@ -42,6 +42,8 @@ type Batch struct {
 	Generation int64         `json:"generation"`
 	CreatedAt  time.Time     `json:"createdAt"`
 	Files      []DataFile    `json:"-"`
+	// Payload holds the rows of an uploaded audience once more, sorted by profile, for exports that add its columns.
+	Payload []DataFile `json:"-"`
 }
 
 // DataFile is one immutable file at rest; Path is relative to the data directory.
@@ -50,6 +52,8 @@ type DataFile struct {
 	Rows   int64  `json:"rows"`
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
+	// Payload says that the file repeats rows of its batch, by profile.
+	Payload bool `json:"payload,omitempty"`
 }
 
 // RejectedRow is a row of an upload that was not taken. It names no value of the row.

@@ -32,11 +32,12 @@ type SourceKind int
 
 // The kinds of sources.
 const (
-	AttributeSource SourceKind = iota // a scalar field of the union schema
-	IdentitySource                    // the values of one namespace
-	StatusSource                      // the membership status of the exported audience
-	QualifiedSource                   // its lastQualificationTime
-	CalculatedSource                  // worked out: a calculated field, a constant, an element such as orders[0].sku
+	AttributeSource  SourceKind = iota // a scalar field of the union schema
+	IdentitySource                     // the values of one namespace
+	StatusSource                       // the membership status of the exported audience
+	QualifiedSource                    // its lastQualificationTime
+	CalculatedSource                   // worked out: a calculated field, a constant, an element such as orders[0].sku
+	EnrichmentSource                   // a payload column of an uploaded audience
 )
 
 const (

@@ -165,6 +165,9 @@ func (w Warnings) Add(code string, n int64) {
 // WarnExpression counts values of calculated fields that are null because working them out failed (CAL-09).
 const WarnExpression = "DEST-WARN-EXPR"
 
+// WarnField counts rows in which a mapped field is null because it is not there any more (MAP-14).
+const WarnField = "DEST-WARN-FIELD"
+
 // WarnDelimiter counts values that hold the delimiter or a line break with no quote character to protect them (FMT-12).
 const WarnDelimiter = "DEST-WARN-DELIM"
 

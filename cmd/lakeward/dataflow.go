@@ -23,6 +23,7 @@ type dataflowFlags struct {
 	file, destination, fileName string
 	audiences                   []string
 	columns                     mappingFlags
+	enrichment                  enrichmentFlags
 	schedule                    scheduleFlags
 	noEvaluate                  bool
 }
@@ -75,6 +76,7 @@ func (f *dataflowFlags) register(c *cobra.Command) {
 	fl.StringVar(&f.destination, "destination", "", "name or id of the destination")
 	fl.StringArrayVar(&f.audiences, "audience", nil, "name or id of an audience; repeatable")
 	f.columns.register(fl)
+	f.enrichment.register(fl)
 	fl.StringVar(&f.fileName, "file-name", lakeward.DefaultFileName, "template of the file names")
 	fl.BoolVar(&f.noEvaluate, "no-evaluate", false, "export what the last evaluation gave, instead of evaluating the audiences before each scheduled export")
 	f.schedule.register(c)
@@ -91,6 +93,9 @@ func (f *dataflowFlags) apply(changed func(flag string) bool, flow *lakeward.Dat
 	}
 	for _, ref := range f.audiences {
 		flow.Items = append(flow.Items, lakeward.DataflowItem{AudienceID: lakeward.AudienceID(ref), Schedule: schedule, FileName: f.fileName})
+	}
+	if err := f.enrichment.apply(flow, func(ref string) (lakeward.AudienceID, error) { return lakeward.AudienceID(ref), nil }); err != nil {
+		return err
 	}
 	return f.columns.apply(flow)
 }
@@ -139,7 +144,7 @@ func dataflowTable(ctx context.Context, d *directory, f lakeward.Dataflow) table
 	for _, m := range f.Mapping {
 		t = append(t, []string{m.Source, string(m.SourceType), m.Target, strconv.FormatBool(m.Mandatory), strconv.FormatBool(m.Key)})
 	}
-	return t
+	return append(t, enrichmentTable(f)...)
 }
 
 func dataflowRun(a *app) *cobra.Command {

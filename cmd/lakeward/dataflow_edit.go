@@ -127,6 +127,7 @@ func dataflowEdit(a *app) *cobra.Command {
 	fl.StringArrayVar(&f.remove, "remove-audience", nil, "name or id of an audience to take out; repeatable")
 	fl.StringArrayVar(&f.audiences, "audience", nil, "change only the schedule and file name of this audience; repeatable")
 	f.columns.register(fl)
+	f.enrichment.register(fl)
 	fl.StringVar(&f.fileName, "file-name", lakeward.DefaultFileName, "template of the file names")
 	f.schedule.register(c)
 	return c
@@ -214,7 +215,15 @@ func (f *editFlags) changeItems(c *cobra.Command, d *directory, flow *lakeward.D
 		}
 		flow.Items = append(flow.Items, lakeward.DataflowItem{AudienceID: lakeward.AudienceID(ref), Schedule: s, FileName: f.fileName})
 	}
-	return nil
+	return f.enrichment.apply(flow, func(ref string) (lakeward.AudienceID, error) {
+		x, err := d.store.Audience(c.Context(), flow.Sandbox, ref)
+		for i := range flow.Items {
+			if string(flow.Items[i].AudienceID) == ref { // it was just added
+				flow.Items[i].AudienceID = x.ID
+			}
+		}
+		return x.ID, err
+	})
 }
 
 // item is the id of an audience of the dataflow.

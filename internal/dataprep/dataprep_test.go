@@ -1,6 +1,7 @@
 package dataprep_test
 
 import (
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -124,6 +125,53 @@ func TestBombs(t *testing.T) {
 				t.Errorf("it took %v and %d MiB", took, (after.TotalAlloc-before.TotalAlloc)>>20)
 			}
 			t.Logf("%v, %d MiB", took, (after.TotalAlloc-before.TotalAlloc)>>20)
+		})
+	}
+}
+
+// C14: a field whose parts stand for others many times is checked and worked out once for each part.
+func TestSharedPartsDoNotUnfold(t *testing.T) {
+	src := "nick"
+	for range 15 {
+		src = "object_to_map(to_object('a', " + src + ", 'b', null, 'c', null, 'd', null, 'e', null, 'f', null))"
+	}
+	began := time.Now()
+	n, err := dataprep.Parse("size_of("+src+")", scope())
+	if code := lakeward.CodeOf(err); err != nil && code != "EXPR-2001" {
+		t.Fatal(err)
+	}
+	if err == nil {
+		c := chunkOf(t, profilesJSON)
+		if v, _ := expr.NewMemo().Program(n, paths(), runOf()).Values(c); v.Ints[0] != 1 {
+			t.Errorf("it is %d", v.Ints[0])
+		}
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// BenchmarkFields works common fields out for a full chunk.
+func BenchmarkFields(b *testing.B) {
+	var profiles []map[string]any
+	for i := range 4096 {
+		profiles = append(profiles, map[string]any{"nick": fmt.Sprintf("Person.%d@Example.ORG", i), "raw": []string{"a", "b"}[i%2], "age": number(fmt.Sprint(i % 90)), "tags": []any{"x", fmt.Sprint(i)}})
+	}
+	for _, src := range []string{"sha256(lower(trim(nick)))", "iif(age >= 18, 'adult', 'minor')", "array_to_string('|', tags)", "upper(raw)", "format(now(), 'yyyy-MM-dd')"} {
+		b.Run(src, func(b *testing.B) {
+			c := chunkFrom(profiles)
+			n, err := dataprep.Parse(src, scope())
+			if err != nil {
+				b.Fatal(err)
+			}
+			memo := expr.NewMemo()
+			p := memo.Program(n, paths(), runOf())
+			b.ReportAllocs()
+			for b.Loop() {
+				memo.Begin(c)
+				p.Values(c)
+			}
+			b.ReportMetric(float64(b.N)*float64(c.Len)/b.Elapsed().Seconds()/1e6, "Mrows/s")
 		})
 	}
 }

@@ -19,19 +19,16 @@ func (e *Engine) CheckDataflow(ctx context.Context, d *lakeward.Dataflow) error 
 // checkDataflow checks a dataflow that replaces an old one. What was right when it was put in is not asked again: an
 // audience may have expired since.
 func (e *Engine) checkDataflow(ctx context.Context, d *lakeward.Dataflow, old lakeward.Dataflow) error {
-	if err := d.ValidateEdit(old, now()); err != nil {
-		return err
-	}
+	wrong := []error{d.ValidateEdit(old, now())}
 	if !e.cfg.ExtendedFrequencies {
-		if err := d.CheckFrequencies(); err != nil {
-			return err
-		}
+		wrong = append(wrong, d.CheckFrequencies())
 	}
 	dest, err := e.store.Destination(ctx, d.Sandbox, string(d.DestinationID))
 	if err != nil {
 		return err
 	}
 	uploaded := 0
+	var audiences []lakeward.Audience
 	for _, it := range d.Items {
 		a, err := e.store.Audience(ctx, d.Sandbox, string(it.AudienceID))
 		if err != nil {
@@ -45,14 +42,16 @@ func (e *Engine) checkDataflow(ctx context.Context, d *lakeward.Dataflow, old la
 		if a.Origin == lakeward.UploadOrigin {
 			uploaded++
 		}
+		if err := e.checkPayload(ctx, it, a); err != nil {
+			return err
+		}
+		audiences = append(audiences, a)
 	}
 	if uploaded > lakeward.MaxUploaded {
 		return &lakeward.Error{Kind: lakeward.Invalid, Code: "FLOW-1003", Msg: fmt.Sprintf("a dataflow has at most %d uploaded audiences, not %d; make another dataflow for the rest", lakeward.MaxUploaded, uploaded)}
 	}
-	if _, _, err := e.columns(ctx, d.Sandbox, d.Mapping, dest); err != nil {
-		return err
-	}
-	return d.CheckNames(dest)
+	_, _, err = e.columns(ctx, d.Sandbox, d.Mapping, dest)
+	return lakeward.Together("the dataflow", append(wrong, err, d.CheckEnrichment(audiences), d.CheckNames(dest))...)
 }
 
 // columns resolves a mapping to a destination against the union schema and the namespaces as they are now.

@@ -203,6 +203,7 @@ func (e *Engine) checkNames(ctx context.Context, d *deliver.Lake, r *lakeward.Ru
 func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, s *selection) ([]lakeward.File, error) {
 	var files []lakeward.File
 	warnings := lakeward.Warnings{}
+	warnings.Add(lakeward.WarnField, s.gone*s.rows)
 	for k, p := range s.parts {
 		var w *partWriter
 		f, err := d.Stage(ctx, r, lakeward.File{Index: k, Path: r.Plan.FilePath(k)}, func(out io.Writer) (int64, error) {

@@ -18,7 +18,10 @@ type selection struct {
 	membership warehouse.Membership
 	columns    []lakeward.Column
 	formulas   *formulas // of the calculated ones
-	run        expr.Run  // what calculated fields see of the run
+	payload    []lakeward.DataFile
+	enriched   []lakeward.Leaf // read from payload
+	gone       int64           // enrichment columns that the upload does not have any more
+	run        expr.Run        // what calculated fields see of the run
 	fields     []lakeward.Leaf // of the attributes among the columns, each once
 	namespace  string          // mapped, "" for none
 	counts     lakeward.Counts
@@ -65,6 +68,9 @@ func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection
 		}
 	}
 	s.read(formulas.fields())
+	if err := e.enrich(ctx, r, s); err != nil {
+		return nil, err
+	}
 	keys, err := e.filter(ctx, s)
 	if err != nil {
 		return nil, err

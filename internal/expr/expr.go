@@ -294,11 +294,17 @@ func (n *Node) Uses() []string {
 	return out
 }
 
-// walk calls visit for the node and all below it.
-func (n *Node) walk(visit func(*Node)) {
+// walk calls visit for the node and all below it, each once: the tree that shared nodes unfold to may be of exponential size.
+func (n *Node) walk(visit func(*Node)) { n.walkNew(visit, map[*Node]bool{}) }
+
+func (n *Node) walkNew(visit func(*Node), seen map[*Node]bool) {
+	if seen[n] {
+		return
+	}
+	seen[n] = true
 	visit(n)
 	for below := range n.children() {
-		below.walk(visit)
+		below.walkNew(visit, seen)
 	}
 }
 

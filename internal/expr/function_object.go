@@ -159,7 +159,7 @@ type texts struct {
 func newTexts() *texts { return &texts{seen: map[string]bool{}} }
 
 func (m *texts) add(key, value string) {
-	if !m.seen[key] {
+	if !m.seen[key] && m.size <= MaxText { // more cannot be kept
 		m.seen[key] = true
 		m.keys, m.values = append(m.keys, key), append(m.values, value)
 		m.size += len(key) + len(value) + 16

@@ -233,7 +233,12 @@ func explode(c *cells) {
 	s := c.text(0)
 	var out [][]byte
 	at := 0
-	for _, m := range c.n.Pattern.FindAllIndex(s, MaxText/8) {
+	cuts := c.n.Pattern.FindAllIndex(s, MaxText/8)
+	if len(cuts) == MaxText/8 {
+		c.fail()
+		return
+	}
+	for _, m := range cuts {
 		if m[1] == 0 || m[0] == m[1] && m[0] == len(s) {
 			continue
 		}

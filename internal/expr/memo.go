@@ -100,6 +100,9 @@ func (n *Node) key() string {
 	if n.Func != nil {
 		fmt.Fprintf(&b, " %s %+v", n.Func.Name, n.Shape)
 	}
+	if n.limit > 0 {
+		fmt.Fprintf(&b, " at most %d", n.limit)
+	}
 	for _, a := range n.Args {
 		fmt.Fprintf(&b, " %p", a)
 	}

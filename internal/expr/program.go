@@ -14,8 +14,15 @@ type program struct {
 	run         string
 	narrow      bool // the chunk was too large to be worked out at once
 	entries     map[*Node]*entryAnswers
+	known       map[nodeAt]vector.Bits // what failed, while Values looks for it
 	rowFailed   bool
 	lambdaItems map[*Node]int
+}
+
+// nodeAt is a node in a frame.
+type nodeAt struct {
+	node  *Node
+	frame *frame
 }
 
 // Run is what calculated fields see of the run that they are worked out for: retries see the same.
@@ -56,6 +63,7 @@ func (p *Program) Values(c *vector.Chunk) (v *vector.Vector, failed vector.Bits)
 		return p.halves(c)
 	}
 	if top.failed {
+		f.known = map[nodeAt]vector.Bits{}
 		failed = f.failed(f.root, top)
 	}
 	return nullWhere(finite(v, f.exact, &failed), failed), failed
@@ -135,6 +143,16 @@ func finite(v *vector.Vector, exact bool, failed *vector.Bits) *vector.Vector {
 
 // failed are the rows for which working out a node failed: by itself, or by something that its value came from. nil is none.
 func (f *Filter) failed(n *Node, c *frame) vector.Bits {
+	at := nodeAt{n, c}
+	if b, ok := f.known[at]; ok {
+		return b
+	}
+	b := f.findFailed(n, c)
+	f.known[at] = b
+	return b
+}
+
+func (f *Filter) findFailed(n *Node, c *frame) vector.Bits {
 	out := c.failures[n]
 	switch n.Op {
 	case And, Or:

@@ -34,7 +34,8 @@ type BatchWriter struct {
 	out     *tableWriter // dataset file
 	pending *delta
 	events  *eventDelta // nil for records, and for lists that only identify
-	fresh   uint64      // new profiles
+	payload *payloadWriter
+	fresh   uint64 // new profiles
 	touched *roaring.Bitmap
 	linked  *roaring.Bitmap // profiles whose identities changed
 	seen    *roaring.Bitmap // profiles of all records
@@ -56,6 +57,7 @@ func (w *Warehouse) NewBatch(ctx context.Context, sandbox string, batch lakeward
 	if i := slices.IndexFunc(b.leaves, func(l lakeward.Leaf) bool { return l.Path == timestampPath && l.Type == lakeward.TypeDateTime }); schema.Profile && schema.Class == lakeward.EventClass && i >= 0 {
 		b.events = newEventDelta(b.leaves)
 	}
+	b.payload = newPayloadWriter(b)
 	var columns []parquet.Column
 	for _, l := range b.leaves {
 		columns = append(columns, parquet.ColumnOf(l))
@@ -82,6 +84,7 @@ func (b *BatchWriter) Write(ctx context.Context, c *vector.Chunk) error {
 			return err
 		}
 		b.seen.Add(number)
+		b.payload.add(number, c, i)
 		if b.events != nil {
 			b.events.add(number, c, i)
 		}
@@ -100,7 +103,7 @@ func (b *BatchWriter) Write(ctx context.Context, c *vector.Chunk) error {
 	if b.events != nil && b.events.full() {
 		return b.flushEvents(ctx)
 	}
-	return nil
+	return b.payload.flush(ctx, false)
 }
 
 // flushEvents writes the pending events as one file.
@@ -234,11 +237,17 @@ func (b *BatchWriter) Commit(ctx context.Context, audience *lakeward.Audience) (
 		}
 		b.change.Audience, b.change.Memberships = audience, []lakeward.Membership{named}
 	}
+	if err := b.payload.flush(ctx, true); err != nil {
+		return b.batch, err
+	}
 	data, err := b.w.finish(b.out)
 	if err != nil {
 		return b.batch, err
 	}
 	b.batch.Files = []lakeward.DataFile{data}
+	if b.payload != nil {
+		b.batch.Payload = b.payload.files
+	}
 	b.batch.Profiles, b.batch.NewProfiles = int64(b.touched.GetCardinality()), int64(b.fresh)
 	b.change.Batch = &b.batch
 	if b.change.Identities, err = encodeBitmap(b.linked); err != nil {
@@ -252,6 +261,9 @@ func (b *BatchWriter) Commit(ctx context.Context, audience *lakeward.Audience) (
 func (b *BatchWriter) Discard() {
 	_ = b.out.file.Close()
 	b.w.discard(b.out.data)
+	if b.payload != nil {
+		b.w.discard(b.payload.files...)
+	}
 	_ = b.w.root.Remove(path.Dir(b.out.data.Path))
 	for _, pf := range b.change.Profiles {
 		b.w.discard(pf.Table, pf.Identities)
