@@ -54,7 +54,10 @@ func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection
 	if !ok {
 		return nil, notEvaluated(r.Plan.Audience)
 	}
-	s := &selection{snap: snap, membership: m, columns: columns, formulas: formulas, numbers: m.Members.Clone(), run: expr.Run{ID: string(r.ID), At: *r.GeneratedAt}}
+	s := &selection{snap: snap, membership: m, columns: columns, formulas: formulas, numbers: m.Members.Clone(), run: expr.Run{ID: string(r.ID), At: now()}}
+	if r.GeneratedAt != nil {
+		s.run.At = *r.GeneratedAt
+	}
 	if r.FromGeneration != nil {
 		if err := e.narrow(ctx, r, s); err != nil {
 			return nil, err
