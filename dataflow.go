@@ -31,9 +31,16 @@ type DataflowItem struct {
 	AudienceID AudienceID `json:"audienceId"`
 	Schedule   Schedule   `json:"schedule"`
 	FileName   string     `json:"filenameTemplate"`
+	// Of an uploaded audience: the payload columns that its files get behind the mapped ones, and whether they get none
+	// of them for now (ENR-02, ENR-03).
+	Enrichment   []string `json:"enrichmentAttributes,omitempty"`
+	NoEnrichment bool     `json:"excludeEnrichment,omitempty"`
 }
 
-const maxAudiences = 1000
+const (
+	maxAudiences  = 1000
+	softAudiences = 250
+)
 
 // MaxUploaded is how many uploaded audiences a dataflow may have (AUD-03).
 const MaxUploaded = 10
@@ -124,6 +131,9 @@ func (d Dataflow) Warnings() []string {
 	var w []string
 	if len(d.Mapping) > softMappings {
 		w = append(w, fmt.Sprintf("%d mapped columns; at most %d are recommended", len(d.Mapping), softMappings))
+	}
+	if len(d.Items) > softAudiences {
+		w = append(w, fmt.Sprintf("%d audiences; at most %d are recommended in one dataflow", len(d.Items), softAudiences))
 	}
 	for _, it := range d.Items {
 		if start, _, err := it.Schedule.Bounds(); err == nil && !start.Before(d.CreatedAt) && start.Sub(d.CreatedAt) < startSoon {

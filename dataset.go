@@ -44,6 +44,8 @@ type Batch struct {
 	Import    *ImportIdentity `json:"import,omitempty"`
 	CreatedAt time.Time       `json:"createdAt"`
 	Files     []DataFile      `json:"-"`
+	// Payload holds the rows of an uploaded audience once more, sorted by profile, for exports that add its columns.
+	Payload []DataFile `json:"-"`
 }
 
 // ImportIdentity says which column of an imported file identifies the profiles.
@@ -58,6 +60,8 @@ type DataFile struct {
 	Rows   int64  `json:"rows"`
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
+	// Payload says that the file repeats rows of its batch, by profile.
+	Payload bool `json:"payload,omitempty"`
 }
 
 // RejectedRow is a row of an upload that was not taken. It names no value of the row.

@@ -35,6 +35,7 @@
 //	how a file looks          internal/encode: csv.go, json.go, parquet.go
 //	names and file types      format.go
 //	which keys are taken      internal/encrypt/key.go
+//	a calculated function     one line of a table in internal/expr/function_*.go
 //	a compression format      one file and one line in internal/compress
 //	what Azure errors say     internal/lake/classify.go
 //	the local lake            internal/lake/emulator

@@ -113,6 +113,14 @@ func (f *fieldErrors) adopt(pointer string, err error) {
 	}
 }
 
+// textOf is the message of an error of one input.
+func textOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Msg
+	}
+	return err.Error()
+}
+
 func (f *fieldErrors) hint(hint string) { (*f)[len(*f)-1].Hint = hint }
 
 // err returns nil if nothing is wrong. The code of the whole is that of the first field.

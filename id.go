@@ -2,6 +2,7 @@ package lakeward
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 )
@@ -21,6 +22,12 @@ func formatUUID(b [16]byte, version byte) string {
 	b[6] = b[6]&0x0f | version<<4
 	b[8] = b[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// DerivedID is a UUID that is the same whenever it is made of the same parts.
+func DerivedID(what string, parts ...string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "lakeward/%s/v1\n%q", what, parts))
+	return formatUUID([16]byte(sum[:16]), 8)
 }
 
 // IsID reports whether s is a UUID in canonical, lower-case form.

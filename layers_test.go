@@ -30,6 +30,7 @@ func layers() map[string][]string {
 		"internal/expr":                       {".", "internal/vector"},
 		"internal/parquet":                    {".", "internal/vector"},
 		"internal/pql":                        {".", "internal/expr"},
+		"internal/dataprep":                   {".", "internal/expr"},
 		"internal/decode":                     columns,
 		"internal/encode":                     columns,
 		"internal/warehouse":                  columns,

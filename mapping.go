@@ -9,21 +9,35 @@ import (
 
 // Mapping is one column of the exported files: a source and a header.
 type Mapping struct {
-	Source    string `json:"source"` // "person.name.firstName", "identityMap.Email" or a membership field
-	Target    string `json:"target"` // the header
-	Mandatory bool   `json:"mandatory,omitempty"`
-	Key       bool   `json:"key,omitempty"` // part of the deduplication key
+	// Source is "person.name.firstName", "orders[0].sku", "identityMap.Email", a membership field, an expression or a text.
+	Source     string     `json:"source"`
+	SourceType SourceType `json:"sourceType,omitempty"`
+	Target     string     `json:"target"` // the header
+	Mandatory  bool       `json:"mandatory,omitempty"`
+	Key        bool       `json:"key,omitempty"` // part of the deduplication key
 }
+
+// SourceType says how a source is written.
+type SourceType string
+
+// The types of sources. ATTRIBUTE is another word for the empty one.
+const (
+	PathSource       SourceType = ""           // a path or a name
+	ExpressionSource SourceType = "EXPRESSION" // a calculated field
+	StaticSource     SourceType = "STATIC"     // the text itself
+)
 
 // SourceKind says what a mapping reads.
 type SourceKind int
 
 // The kinds of sources.
 const (
-	AttributeSource SourceKind = iota // a scalar field of the union schema
-	IdentitySource                    // the values of one namespace
-	StatusSource                      // the membership status of the exported audience
-	QualifiedSource                   // its lastQualificationTime
+	AttributeSource  SourceKind = iota // a scalar field of the union schema
+	IdentitySource                     // the values of one namespace
+	StatusSource                       // the membership status of the exported audience
+	QualifiedSource                    // its lastQualificationTime
+	CalculatedSource                   // worked out: a calculated field, a constant, an element such as orders[0].sku
+	EnrichmentSource                   // a payload column of an uploaded audience
 )
 
 const (
@@ -33,12 +47,15 @@ const (
 	maxMappings     = 1000
 	softMappings    = 50
 	maxHeaderBytes  = 1024
+	maxSource       = 4096
 	membershipWords = "segmentMembership."
 )
 
 // Kind tells what the mapping reads.
 func (m Mapping) Kind() SourceKind {
 	switch {
+	case m.SourceType != PathSource:
+		return CalculatedSource
 	case strings.HasPrefix(m.Source, identityPrefix):
 		return IdentitySource
 	case m.Source == statusPath:
@@ -51,15 +68,14 @@ func (m Mapping) Kind() SourceKind {
 
 // Namespace is the code of the mapped namespace, "" for other sources.
 func (m Mapping) Namespace() string {
-	code, _ := strings.CutPrefix(m.Source, identityPrefix)
-	if code == m.Source {
+	if m.Kind() != IdentitySource {
 		return ""
 	}
-	return code
+	return strings.TrimPrefix(m.Source, identityPrefix)
 }
 
-// DefaultTarget is the header of a source that was given none: its path with _ for dots (MAP-05),
-// the code of a namespace (MAP-18), the short name of a membership field.
+// DefaultTarget is the header of a path that was given none: its names with _ between them (MAP-05), positions of items without
+// their brackets, the code of a namespace (MAP-18), the short name of a membership field.
 func DefaultTarget(source string) string {
 	m := Mapping{Source: source}
 	switch m.Kind() {
@@ -70,15 +86,20 @@ func DefaultTarget(source string) string {
 	case QualifiedSource:
 		return "segmentMembership_lastQualificationTime"
 	}
-	return strings.ReplaceAll(source, ".", "_")
+	return strings.NewReplacer(".", "_", `["`, "_", "['", "_", "[", "", "]", "", `"`, "", "'", "").Replace(source)
 }
 
 // NormalizeMapping removes the xdm: prefix, fills default headers, and locks the boxes of a namespace (MAP-09, MAP-17).
 func NormalizeMapping(mapping []Mapping) []Mapping {
 	out := make([]Mapping, len(mapping))
 	for i, m := range mapping {
-		m.Source = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(m.Source), "xdm:"))
-		if m.Target == "" {
+		if m.SourceType == "ATTRIBUTE" {
+			m.SourceType = PathSource
+		}
+		if m.SourceType == PathSource {
+			m.Source = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(m.Source), "xdm:"))
+		}
+		if m.Target == "" && m.SourceType == PathSource {
 			m.Target = DefaultTarget(m.Source)
 		}
 		if m.Kind() == IdentitySource {
@@ -98,7 +119,8 @@ func checkMapping(errs *fieldErrors, mapping []Mapping) {
 	namespaces, keys := 0, 0
 	for i, m := range mapping {
 		at := fmt.Sprintf("/mapping/%d", i)
-		checkHeader(errs, at, m.Target)
+		checkHeader(errs, at, m)
+		checkSource(errs, at, m)
 		folded := strings.ToLower(m.Target)
 		if first, dup := seen[folded]; dup {
 			errs.add(at+"/target", "MAP-1003", "the header %s is already used by column %d; headers differ in more than case", Quote(m.Target), first+1)
@@ -123,9 +145,30 @@ func checkMapping(errs *fieldErrors, mapping []Mapping) {
 	}
 }
 
-func checkHeader(errs *fieldErrors, at, target string) {
+// checkSource checks the boxes against the kind of source.
+func checkSource(errs *fieldErrors, at string, m Mapping) {
+	switch m.SourceType {
+	case PathSource, ExpressionSource, StaticSource:
+	default:
+		errs.add(at+"/sourceType", "MAP-1002", "a source is of type ATTRIBUTE, EXPRESSION or STATIC, not %s", Quote(string(m.SourceType)))
+	}
+	if len(m.Source) > maxSource || !utf8.ValidString(m.Source) {
+		errs.add(at+"/source", "MAP-1002", "the source is longer than %d bytes or is not UTF-8", maxSource)
+	}
+	switch kind := m.Kind(); {
+	case m.Key && (kind == StatusSource || kind == QualifiedSource):
+		errs.add(at+"/key", "MAP-1008", "a membership field cannot be a deduplication key; use a namespace or one or two attributes")
+	case m.Key && m.SourceType == StaticSource:
+		errs.add(at+"/key", "MAP-1008", "a constant cannot be a deduplication key: it is the same for all profiles")
+	}
+}
+
+func checkHeader(errs *fieldErrors, at string, m Mapping) {
+	target := m.Target
 	at += "/target"
 	switch {
+	case target == "" && m.SourceType != PathSource:
+		errs.add(at, "MAP-1003", "a calculated field needs a header")
 	case target == "":
 		errs.add(at, "MAP-1003", "the header is empty")
 	case len(target) > maxHeaderBytes || !utf8.ValidString(target):
@@ -146,12 +189,17 @@ type Column struct {
 	Scale uint8     // of decimals
 	Item  *Field    // of arrays and maps
 	below []Leaf    // of an object: its scalars, arrays and maps
+
+	fields []Field // of an object that is worked out
 }
+
+// Formula checks the source of a column that is worked out, the one at a place of the mapping, and tells what its values look like.
+type Formula func(i int, m Mapping) (Field, error)
 
 // ResolveMapping finds the source of every mapping (MAP-09). Unknown fields, fields of events,
 // objects and unknown namespaces are reported all at once. dest is where the columns go: it decides whether
 // arrays, maps and objects can be mapped (CAL-03, CAL-04).
-func ResolveMapping(mapping []Mapping, union []Leaf, namespaces []Namespace, dest Destination) ([]Column, error) {
+func ResolveMapping(mapping []Mapping, union []Leaf, namespaces []Namespace, dest Destination, formula Formula) ([]Column, error) {
 	var errs fieldErrors
 	cols := make([]Column, 0, len(mapping))
 	for i, m := range mapping {
@@ -165,8 +213,12 @@ func ResolveMapping(mapping []Mapping, union []Leaf, namespaces []Namespace, des
 		case QualifiedSource:
 			c.Type = TypeDateTime
 		case AttributeSource:
-			c.find(&errs, at, union, dest)
+			c.find(union)
 		}
+		if c.Kind == CalculatedSource {
+			c.calculate(&errs, at, i, union, formula)
+		}
+		c.fits(&errs, at, dest)
 		cols = append(cols, c)
 	}
 	return cols, errs.err("the mapping")

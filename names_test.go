@@ -143,6 +143,12 @@ func TestExpandFolder(t *testing.T) {
 func TestMapping(t *testing.T) {
 	union := []lakeward.Leaf{{Path: "person.name.firstName", Type: lakeward.TypeString}, {Path: "age", Type: lakeward.TypeInteger}}
 	now := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+	formula := func(_ int, m lakeward.Mapping) (lakeward.Field, error) {
+		if m.SourceType == lakeward.PathSource && !strings.Contains(m.Source, "[") {
+			return lakeward.Field{}, &lakeward.Error{Kind: lakeward.Invalid, Code: "EXPR-1004", Msg: "no such field"}
+		}
+		return lakeward.Field{Type: lakeward.TypeString}, nil
+	}
 	for _, test := range []struct {
 		name    string
 		mapping []lakeward.Mapping
@@ -164,6 +170,12 @@ func TestMapping(t *testing.T) {
 		{"MAP-13 duplicate, other case", []lakeward.Mapping{{Source: "age", Target: "A"}, {Source: "age", Target: "a"}}, "MAP-1003", ""},
 		{"BI-M08 line break", []lakeward.Mapping{{Source: "age", Target: "a\nb"}}, "MAP-1003", ""},
 		{"BI-M14 path", []lakeward.Mapping{{Source: "a..b"}}, "MAP-1002", ""},
+		{"CAL-01 header of a calculated field", []lakeward.Mapping{{Source: "upper(age)", SourceType: lakeward.ExpressionSource}}, "MAP-1003", ""},
+		{"calculated field", []lakeward.Mapping{{Source: "identityMap.Email", SourceType: lakeward.ExpressionSource, Target: "x"}, {Source: " a b ", SourceType: lakeward.StaticSource, Target: "y"}, {Source: "age", SourceType: "ATTRIBUTE"}}, "", "x y age"},
+		{"other type of source", []lakeward.Mapping{{Source: "age", SourceType: "SQL", Target: "a"}}, "MAP-1002", ""},
+		{"DED-01 membership as key", []lakeward.Mapping{{Source: "segmentMembership.seg_namespace.seg_id.status", Key: true}}, "MAP-1008", ""},
+		{"DED-01 constant as key", []lakeward.Mapping{{Source: "a", SourceType: lakeward.StaticSource, Target: "a", Key: true}}, "MAP-1008", ""},
+		{"MAP-10 headers of elements", []lakeward.Mapping{{Source: "orders[0].sku"}, {Source: `prefs["lang"]`}, {Source: "prefs['x'].y"}}, "", "orders0_sku prefs_lang prefs_x_y"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := lakeward.Dataflow{Name: "f", Mapping: test.mapping, Items: []lakeward.DataflowItem{{AudienceID: "x", Schedule: lakeward.DefaultSchedule(now)}}}
@@ -171,7 +183,7 @@ func TestMapping(t *testing.T) {
 			var headers []string
 			if err == nil {
 				var cols []lakeward.Column
-				cols, err = lakeward.ResolveMapping(f.Mapping, union, lakeward.StandardNamespaces(), lakeward.Destination{FileType: lakeward.CSV})
+				cols, err = lakeward.ResolveMapping(f.Mapping, union, lakeward.StandardNamespaces(), lakeward.Destination{FileType: lakeward.CSV}, formula)
 				for _, c := range cols {
 					headers = append(headers, c.Target)
 				}

@@ -159,6 +159,19 @@ func (c Counts) Balance(expectedRows int64) error {
 // Warnings counts, by code, what was written although it will surprise somebody (MON-16).
 type Warnings map[string]int64
 
+// Add counts further values.
+func (w Warnings) Add(code string, n int64) {
+	if n > 0 {
+		w[code] += n
+	}
+}
+
+// WarnExpression counts values of calculated fields that are null because working them out failed (CAL-09).
+const WarnExpression = "DEST-WARN-EXPR"
+
+// WarnField counts rows in which a mapped field is null because it is not there any more (MAP-14).
+const WarnField = "DEST-WARN-FIELD"
+
 // WarnDelimiter counts values that hold the delimiter or a line break with no quote character to protect them (FMT-12).
 const WarnDelimiter = "DEST-WARN-DELIM"
 

@@ -163,3 +163,24 @@ func sameIdentity(a, b *FieldIdentity) bool {
 	}
 	return *a == *b
 }
+
+// FieldAt is the field at a dotted path of the union: a leaf, or the object of all leaves below it.
+func FieldAt(union []Leaf, path string) (f Field, ok bool) {
+	if l, found := findLeaf(union, path); found {
+		return Field{Type: l.Type, Item: l.Item, Scale: l.Scale}, true
+	}
+	f.Type = TypeObject
+	for _, l := range union {
+		rest, below := strings.CutPrefix(l.Path, path+".")
+		if !below {
+			continue
+		}
+		name, _, _ := strings.Cut(rest, ".")
+		if fieldIndex(f.Fields, name) < 0 {
+			field, _ := FieldAt(union, path+"."+name)
+			field.Name = name
+			f.Fields = append(f.Fields, field)
+		}
+	}
+	return f, len(f.Fields) > 0
+}

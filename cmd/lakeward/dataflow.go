@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,8 +21,9 @@ func dataflowCommand(a *app) *cobra.Command {
 // dataflowFlags are the scalar flags of dataflow create.
 type dataflowFlags struct {
 	file, destination, fileName string
-	audiences, maps             []string
-	mandatory, keys             []string
+	audiences                   []string
+	columns                     mappingFlags
+	enrichment                  enrichmentFlags
 	datasets                    []string
 	folders                     string
 	schedule                    scheduleFlags
@@ -77,9 +77,8 @@ func (f *dataflowFlags) register(c *cobra.Command) {
 	fl.StringVarP(&f.file, "file", "f", "", "YAML or JSON file with the fields")
 	fl.StringVar(&f.destination, "destination", "", "name or id of the destination")
 	fl.StringArrayVar(&f.audiences, "audience", nil, "name or id of an audience; repeatable")
-	fl.StringArrayVar(&f.maps, "map", nil, "FIELD or FIELD=HEADER: a column, such as person.name.firstName=first_name or identityMap.Email; repeatable, in order")
-	fl.StringArrayVar(&f.mandatory, "mandatory", nil, "a mapped field without which a profile is left out; repeatable")
-	fl.StringArrayVar(&f.keys, "key", nil, "a mapped field that is (part of) the deduplication key; at most two")
+	f.columns.register(fl)
+	f.enrichment.register(fl)
 	fl.StringVar(&f.fileName, "file-name", lakeward.DefaultFileName, "template of the file names")
 	fl.StringArrayVar(&f.datasets, "dataset", nil, "name or id of a dataset, instead of audiences; repeatable. Its files are incremental unless --full --frequency ONCE is given")
 	fl.StringVar(&f.folders, "folders", lakeward.DefaultDatasetFolders, "template of the folders of datasets, below that of the destination; / for none")
@@ -102,12 +101,15 @@ func (f *dataflowFlags) apply(changed func(flag string) bool, flow *lakeward.Dat
 	for _, ref := range f.audiences {
 		flow.Items = append(flow.Items, lakeward.DataflowItem{AudienceID: lakeward.AudienceID(ref), Schedule: schedule, FileName: f.fileName})
 	}
-	return f.mapping(flow)
+	if err := f.enrichment.apply(flow, func(ref string) (lakeward.AudienceID, error) { return lakeward.AudienceID(ref), nil }); err != nil {
+		return err
+	}
+	return f.columns.apply(flow)
 }
 
 // datasetExport makes it a dataflow of datasets. Without an end date it ends after six months.
 func (f *dataflowFlags) datasetExport(changed func(flag string) bool, flow *lakeward.Dataflow) error {
-	if len(f.audiences)+len(f.maps)+len(f.mandatory)+len(f.keys) > 0 || changed("file-name") {
+	if len(f.audiences) > 0 || f.columns.given() || f.enrichment.given() || changed("file-name") {
 		return usage("--dataset goes with --folders and the schedule; audiences, columns and file names are of other dataflows")
 	}
 	s, err := f.schedule.apply(changed, lakeward.DefaultDatasetSchedule(time.Now()))
@@ -122,34 +124,6 @@ func (f *dataflowFlags) datasetExport(changed func(flag string) bool, flow *lake
 		flow.Datasets.IDs = append(flow.Datasets.IDs, lakeward.DatasetID(ref))
 	}
 	return nil
-}
-
-// mapping adds the columns and marks them.
-func (f *dataflowFlags) mapping(flow *lakeward.Dataflow) error {
-	for _, m := range f.maps {
-		source, target, _ := strings.Cut(m, "=")
-		flow.Mapping = append(flow.Mapping, lakeward.Mapping{Source: source, Target: target})
-	}
-	flow.Mapping = lakeward.NormalizeMapping(flow.Mapping)
-	mark := func(list []string, flag string, set func(*lakeward.Mapping)) error {
-		for _, field := range list {
-			found := false
-			for i := range flow.Mapping {
-				if flow.Mapping[i].Source == field {
-					set(&flow.Mapping[i])
-					found = true
-				}
-			}
-			if !found {
-				return &lakeward.Error{Kind: lakeward.Invalid, Code: "MAP-1009", Msg: fmt.Sprintf("%s %s: the field is not mapped; add --map %s", flag, field, field)}
-			}
-		}
-		return nil
-	}
-	if err := mark(f.mandatory, "--mandatory", func(m *lakeward.Mapping) { m.Mandatory = true }); err != nil {
-		return err
-	}
-	return mark(f.keys, "--key", func(m *lakeward.Mapping) { m.Key = true })
 }
 
 func dataflowList(a *app) *cobra.Command {
@@ -195,11 +169,11 @@ func dataflowTable(ctx context.Context, d *directory, f lakeward.Dataflow) table
 		}
 		t = append(t, []string{string(it.AudienceID), string(it.Schedule.Mode), string(it.Schedule.Frequency), startText(it.Schedule), cmp.Or(it.Schedule.EndDate, "-"), next, it.FileName})
 	}
-	t = append(t, []string{}, []string{"FIELD", "HEADER", "MANDATORY", "KEY"})
+	t = append(t, []string{}, []string{"FIELD", "TYPE", "HEADER", "MANDATORY", "KEY"})
 	for _, m := range f.Mapping {
-		t = append(t, []string{m.Source, m.Target, strconv.FormatBool(m.Mandatory), strconv.FormatBool(m.Key)})
+		t = append(t, []string{m.Source, string(m.SourceType), m.Target, strconv.FormatBool(m.Mandatory), strconv.FormatBool(m.Key)})
 	}
-	return t
+	return append(t, enrichmentTable(f)...)
 }
 
 // exportedThings is the number of audiences or datasets.

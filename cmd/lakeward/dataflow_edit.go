@@ -130,9 +130,8 @@ func dataflowEdit(a *app) *cobra.Command {
 	fl.StringArrayVar(&f.takeSets, "remove-dataset", nil, "name or id of a dataset to take out; repeatable")
 	fl.StringVar(&f.folders, "folders", lakeward.DefaultDatasetFolders, "template of the folders of datasets")
 	fl.StringArrayVar(&f.audiences, "audience", nil, "change only the schedule and file name of this audience; repeatable")
-	fl.StringArrayVar(&f.maps, "map", nil, "FIELD or FIELD=HEADER: a column; repeatable, in order")
-	fl.StringArrayVar(&f.mandatory, "mandatory", nil, "a mapped field without which a profile is left out; repeatable")
-	fl.StringArrayVar(&f.keys, "key", nil, "a mapped field that is (part of) the deduplication key; at most two")
+	f.columns.register(fl)
+	f.enrichment.register(fl)
 	fl.StringVar(&f.fileName, "file-name", lakeward.DefaultFileName, "template of the file names")
 	f.schedule.register(c)
 	return c
@@ -175,19 +174,19 @@ func (f *editFlags) change(c *cobra.Command, a *app, d *directory, flow *lakewar
 	if err := f.changeItems(c, d, flow); err != nil {
 		return err
 	}
-	if !changed("map") {
+	if len(f.columns.columns) == 0 {
 		if changed("mandatory") || changed("key") {
-			return usage("--mandatory and --key go with --map, which names all columns")
+			return usage("--mandatory and --key go with --map and --calculate, which name all columns")
 		}
 		return nil
 	}
 	flow.Mapping = nil
-	return f.mapping(flow)
+	return f.columns.apply(flow)
 }
 
 // changeDatasets changes which datasets are exported, when, and into which folders.
 func (f *editFlags) changeDatasets(c *cobra.Command, a *app, d *directory, x *lakeward.DatasetExport) error {
-	if len(f.add)+len(f.remove)+len(f.audiences)+len(f.maps)+len(f.mandatory)+len(f.keys) > 0 || c.Flags().Changed("file-name") {
+	if len(f.add)+len(f.remove)+len(f.audiences) > 0 || f.columns.given() || f.enrichment.given() || c.Flags().Changed("file-name") {
 		return usage("this is a dataflow of datasets; audiences, columns and file names are of other dataflows")
 	}
 	for _, ref := range f.takeSets {
@@ -253,7 +252,15 @@ func (f *editFlags) changeItems(c *cobra.Command, d *directory, flow *lakeward.D
 		}
 		flow.Items = append(flow.Items, lakeward.DataflowItem{AudienceID: lakeward.AudienceID(ref), Schedule: s, FileName: f.fileName})
 	}
-	return nil
+	return f.enrichment.apply(flow, func(ref string) (lakeward.AudienceID, error) {
+		x, err := d.store.Audience(c.Context(), flow.Sandbox, ref)
+		for i := range flow.Items {
+			if string(flow.Items[i].AudienceID) == ref { // it was just added
+				flow.Items[i].AudienceID = x.ID
+			}
+		}
+		return x.ID, err
+	})
 }
 
 // item is the id of an audience of the dataflow.

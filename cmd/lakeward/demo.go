@@ -347,7 +347,12 @@ func (d *demo) makeDataflow(ctx context.Context, dir *directory) error {
 	if err != nil || !none {
 		return err
 	}
-	f := dataflowFlags{maps: demoMapping(), fileName: lakeward.DefaultFileName}
+	f := dataflowFlags{fileName: lakeward.DefaultFileName}
+	for _, column := range demoMapping() {
+		if err := (&columnFlag{&f.columns, lakeward.PathSource}).Set(column); err != nil {
+			return err
+		}
+	}
 	for _, a := range demoAudiences() {
 		f.audiences = append(f.audiences, a.Name)
 	}

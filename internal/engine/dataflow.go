@@ -20,22 +20,22 @@ func (e *Engine) CheckDataflow(ctx context.Context, d *lakeward.Dataflow) error 
 // checkDataflow checks a dataflow that replaces an old one. What was right when it was put in is not asked again: an
 // audience may have expired since.
 func (e *Engine) checkDataflow(ctx context.Context, d *lakeward.Dataflow, old lakeward.Dataflow) error {
-	if err := d.ValidateEdit(old, now()); err != nil {
-		return err
-	}
+	wrong := []error{d.ValidateEdit(old, now())}
 	if !e.cfg.ExtendedFrequencies {
-		if err := d.CheckFrequencies(); err != nil {
-			return err
-		}
+		wrong = append(wrong, d.CheckFrequencies())
 	}
 	dest, err := e.store.Destination(ctx, d.Sandbox, string(d.DestinationID))
 	if err != nil {
 		return err
 	}
 	if d.Datasets != nil {
+		if err := lakeward.Together("the dataflow", wrong...); err != nil {
+			return err
+		}
 		return e.checkDatasets(ctx, *d, dest)
 	}
 	uploaded := 0
+	var audiences []lakeward.Audience
 	for _, it := range d.Items {
 		a, err := e.store.Audience(ctx, d.Sandbox, string(it.AudienceID))
 		if err != nil {
@@ -49,30 +49,38 @@ func (e *Engine) checkDataflow(ctx context.Context, d *lakeward.Dataflow, old la
 		if a.Origin == lakeward.UploadOrigin {
 			uploaded++
 		}
+		if err := e.checkPayload(ctx, it, a); err != nil {
+			return err
+		}
+		audiences = append(audiences, a)
 	}
 	if uploaded > lakeward.MaxUploaded {
 		return &lakeward.Error{Kind: lakeward.Invalid, Code: "FLOW-1003", Msg: fmt.Sprintf("a dataflow has at most %d uploaded audiences, not %d; make another dataflow for the rest", lakeward.MaxUploaded, uploaded)}
 	}
-	if _, err := e.columns(ctx, d.Sandbox, d.Mapping, dest); err != nil {
-		return err
-	}
-	if err := d.CheckNames(dest, e.cfg.Organization); err != nil {
+	_, _, err = e.columns(ctx, d.Sandbox, d.Mapping, dest)
+	if err := lakeward.Together("the dataflow", append(wrong, err, d.CheckEnrichment(audiences), d.CheckNames(dest, e.cfg.Organization))...); err != nil {
 		return err
 	}
 	return e.checkClashes(ctx, *d, dest)
 }
 
 // columns resolves a mapping to a destination against the union schema and the namespaces as they are now.
-func (e *Engine) columns(ctx context.Context, sandbox string, mapping []lakeward.Mapping, dest lakeward.Destination) ([]lakeward.Column, error) {
+func (e *Engine) columns(ctx context.Context, sandbox string, mapping []lakeward.Mapping, dest lakeward.Destination) ([]lakeward.Column, *formulas, error) {
 	union, err := e.store.Union(ctx, sandbox)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	events, err := e.store.EventUnion(ctx, sandbox)
+	if err != nil {
+		return nil, nil, err
 	}
 	namespaces, err := e.store.Namespaces(ctx, sandbox)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return lakeward.ResolveMapping(mapping, union, namespaces, dest)
+	f := &formulas{union: union, events: events, found: map[int]formula{}}
+	columns, err := lakeward.ResolveMapping(mapping, union, namespaces, dest, f.parse)
+	return columns, f, err
 }
 
 // CreateDataflow checks and stores a dataflow. destination is a name or an id; the audience ids of the

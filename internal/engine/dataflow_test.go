@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/lake/emulator"
 )
@@ -212,7 +214,7 @@ func TestEditIsChecked(t *testing.T) {
 				t.Errorf("%s: %v, want code %s", test.name, err, test.code)
 			}
 		}
-		if d := must[lakeward.Dataflow](t)(w.store.Dataflow(t.Context(), sandbox, string(flow.ID))); d.Rev != flow.Rev || d.Items[0] != flow.Items[0] {
+		if d := must[lakeward.Dataflow](t)(w.store.Dataflow(t.Context(), sandbox, string(flow.ID))); d.Rev != flow.Rev || !cmp.Equal(d.Items[0], flow.Items[0]) {
 			t.Errorf("something was stored: %+v", d)
 		}
 		w.restart(func() { w.cfg.ExtendedFrequencies = true })

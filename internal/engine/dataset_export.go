@@ -225,9 +225,9 @@ func (e *Engine) loadDatasets(ctx context.Context, r *lakeward.Run) (*load, erro
 		l.parts, l.rows = append(l.parts, p.rows), l.rows+p.rows
 	}
 	l.counts.Activated = l.rows
-	l.write = func(ctx context.Context, out io.Writer, k int) (int64, int64, error) {
+	l.write = func(ctx context.Context, out io.Writer, k int) (int64, doubts, error) {
 		rows, err := e.writeRecords(ctx, out, s.parts[k], r.Plan, path.Base(r.Plan.FilePath(k)))
-		return rows, 0, err
+		return rows, doubts{}, err
 	}
 	return l, nil
 }

@@ -12,9 +12,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/lakeward/lakeward"
-	"github.com/lakeward/lakeward/internal/encode"
 	"github.com/lakeward/lakeward/internal/vector"
-	"github.com/lakeward/lakeward/internal/warehouse"
 )
 
 // keySet finds deduplication keys that several profiles share. It keeps a 128-bit hash of each key.
@@ -43,12 +41,12 @@ func (k *keySet) add(number uint32, key []byte) {
 	}
 }
 
-// attributeKey joins the values of one or two attributes; a null component means that the profile is
+// attributeKey joins the values of one or two columns; a null component means that the profile is
 // never collapsed with another (DED-08).
-func attributeKey(p *warehouse.Profiles, fields []int, i int) ([]byte, bool) {
+func attributeKey(x *sources, columns []int, i int) ([]byte, bool) {
 	var key []byte
-	for _, f := range fields {
-		v := &p.Columns[f]
+	for _, c := range columns {
+		v := &x.values[c]
 		if v.IsNull(i) {
 			return nil, false
 		}
@@ -105,14 +103,7 @@ func (e *Engine) candidates(ctx context.Context, s *selection, keys *keySet) ([]
 		return nil, err
 	}
 	defer qualified.Close()
-	var keyed, others []int
-	for _, c := range s.columns {
-		if c.Kind == lakeward.AttributeSource && c.Key {
-			keyed = append(keyed, s.field(c.Source))
-		} else if c.Kind == lakeward.AttributeSource {
-			others = append(others, s.fieldsOf(c)...)
-		}
-	}
+	keyed, values := s.marked(func(c lakeward.Column) bool { return c.Key }), s.sources(func(lakeward.Column) bool { return true })
 	var list []candidate
 	for p, err := range e.warehouse.Scan(ctx, s.snap, keys.shared, s.fields, s.namespace) {
 		if err != nil {
@@ -122,25 +113,39 @@ func (e *Engine) candidates(ctx context.Context, s *selection, keys *keySet) ([]
 		if err != nil {
 			return nil, err
 		}
+		values.begin(p)
 		for i, number := range p.Numbers {
 			c := candidate{number: number, left: s.left(number), at: times[i]}
 			if t, ok := changed[number]; ok {
 				c.at = max(c.at, t.UnixMilli())
 			}
-			for _, f := range others {
-				c.values = sortable(c.values, &p.Columns[f], i)
-			}
+			c.values = s.others(values, i, times[i])
 			if s.namespace != "" {
 				for k := p.First[i]; k < p.First[i+1]; k++ {
 					c.keys = append(c.keys, keys.hash(p.Values.Str(int(k))))
 				}
-			} else if key, ok := attributeKey(p, keyed, i); ok {
+			} else if key, ok := attributeKey(values, keyed, i); ok {
 				c.keys = append(c.keys, keys.hash(key))
 			}
 			list = append(list, c)
 		}
 	}
 	return list, nil
+}
+
+// others are the values that decide a tie: those of the columns that are no key, single ones only, in the order of the mapping
+// (DED-05, DED-07).
+func (s *selection) others(values *sources, i int, qualified int64) (b []byte) {
+	for k, c := range s.columns {
+		switch {
+		case c.Key || !c.Type.Scalar():
+		case c.Kind == lakeward.AttributeSource, c.Kind == lakeward.CalculatedSource:
+			b = sortable(b, &values.values[k], i)
+		case c.Kind == lakeward.QualifiedSource:
+			b = binary.BigEndian.AppendUint64(b, uint64(qualified)^1<<63)
+		}
+	}
+	return b
 }
 
 // sortable appends a value so that bytes compare as the values do: nulls first, strings by code point (DED-07).
@@ -150,10 +155,8 @@ func sortable(b []byte, v *vector.Vector, i int) []byte {
 	}
 	b = append(b, 1)
 	switch v.Kind {
-	case vector.String: // ended by 0, which no stored string holds
+	case vector.String: // ended by 0, which no string holds
 		return append(append(b, v.Str(i)...), 0)
-	case vector.List, vector.Map: // told apart, in some order
-		return append(encode.AppendJSON(b, v, i), 0)
 	case vector.Bool:
 		if v.Bools.Get(i) {
 			return append(b, 1)

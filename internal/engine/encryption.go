@@ -34,12 +34,7 @@ func readRecipients(d *lakeward.Destination) error {
 	return nil
 }
 
-// keysOf are the keys of a run's files, which must be good at the time.
-func keysOf(a lakeward.Account, d lakeward.Destination, at time.Time) ([]lakeward.EncryptionKey, error) {
-	keys := lakeward.Recipients(a.EncryptionKey, d.Recipients)
-	return keys, checkKeys(keys, at)
-}
-
+// checkKeys says whether files can be encrypted for all of the keys at a time.
 func checkKeys(keys []lakeward.EncryptionKey, at time.Time) error {
 	return cannotEncrypt(encrypt.Check(keys, at))
 }

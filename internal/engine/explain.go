@@ -222,11 +222,13 @@ func (x *explainer) file(number uint32) {
 // dropped finds out why a profile was not written although it belongs to the run.
 func (x *explainer) dropped(ctx context.Context, number uint32) (lakeward.Outcome, error) {
 	var me *ownValues
+	values := x.s.sources(func(c lakeward.Column) bool { return c.Mandatory || c.Key })
 	for p, err := range x.e.warehouse.Scan(ctx, x.s.snap, roaring.BitmapOf(number), x.s.fields, x.s.namespace) {
 		if err != nil {
 			return "", err
 		}
-		me = x.own(p, 0)
+		values.begin(p)
+		me = x.own(p, values, 0)
 	}
 	switch {
 	case me == nil:
@@ -244,8 +246,9 @@ func (x *explainer) dropped(ctx context.Context, number uint32) (lakeward.Outcom
 		if err != nil {
 			return "", err
 		}
+		values.begin(p)
 		for i, other := range p.Numbers {
-			if me.shares(x.own(p, i)) {
+			if me.shares(x.own(p, values, i)) {
 				x.out.Winner = &other
 				x.fact("profile %d has the same deduplication key and was written: its membership or identities changed later, or its values come first", other)
 				return lakeward.WasDuplicate, nil
@@ -272,26 +275,24 @@ func (a *ownValues) shares(b *ownValues) bool {
 	return false
 }
 
-// own reads them from a chunk, as filter does.
-func (x *explainer) own(p *warehouse.Profiles, i int) *ownValues {
+// own reads them from a chunk for which the sources are worked out, as filter does.
+func (x *explainer) own(p *warehouse.Profiles, values *sources, i int) *ownValues {
 	v := &ownValues{}
-	var keyed []int
-	for _, c := range x.s.columns {
-		if c.Kind != lakeward.AttributeSource {
-			continue
-		}
-		if c.Mandatory && lacks(p, [][]int{x.s.fieldsOf(c)}, i) {
-			v.missing = append(v.missing, c.Source)
-		}
-		if c.Key {
-			keyed = append(keyed, x.s.field(c.Source))
+	for _, c := range x.s.marked(func(c lakeward.Column) bool { return c.Mandatory }) {
+		if column := x.s.columns[c]; lacks(&values.values[c], i) {
+			name := column.Source
+			if column.SourceType != lakeward.PathSource {
+				name = column.Target
+			}
+			v.missing = append(v.missing, name)
 		}
 	}
+	keyed := x.s.marked(func(c lakeward.Column) bool { return c.Key })
 	if x.s.namespace != "" {
 		for k := p.First[i]; k < p.First[i+1]; k++ {
 			v.keys = append(v.keys, bytes.Clone(p.Values.Str(int(k))))
 		}
-	} else if key, ok := attributeKey(p, keyed, i); ok && len(keyed) > 0 {
+	} else if key, ok := attributeKey(values, keyed, i); ok && len(keyed) > 0 {
 		v.keys = append(v.keys, key)
 	}
 	return v

@@ -210,9 +210,10 @@ func (e *Engine) checkNames(ctx context.Context, d *deliver.Lake, r *lakeward.Ru
 // prepare stages every part and checks that what was written is what was selected (DLV-48).
 func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, l *load) ([]lakeward.File, error) {
 	var files []lakeward.File
-	ambiguous := int64(0)
+	warnings := lakeward.Warnings{}
+	warnings.Add(lakeward.WarnField, l.gone)
 	for k, want := range l.parts {
-		doubts := int64(0) // of the last try
+		var doubts doubts // of the last try
 		f, err := d.Stage(ctx, r, lakeward.File{Index: k, Path: r.Plan.FilePath(k), Recipients: r.Plan.Fingerprints()}, func(out io.Writer) (rows int64, err error) {
 			rows, doubts, err = l.write(ctx, out, k)
 			return rows, err
@@ -223,7 +224,8 @@ func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, 
 		if f.Rows != want {
 			return nil, &lakeward.Error{Kind: lakeward.Internal, Code: lakeward.FailInternal, Msg: fmt.Sprintf("part %d has %d rows, %d were selected", k, f.Rows, want)}
 		}
-		ambiguous += doubts
+		warnings.Add(lakeward.WarnDelimiter, doubts.ambiguous)
+		warnings.Add(lakeward.WarnExpression, doubts.failed)
 		l.counts.Rows += f.Rows
 		files = append(files, f)
 	}
@@ -238,8 +240,8 @@ func (e *Engine) prepare(ctx context.Context, d *deliver.Lake, r *lakeward.Run, 
 		if !r.Phase.AtLeast(lakeward.PhaseCommitting) { // an earlier attempt may have tried to commit: that is never forgotten
 			r.Phase = lakeward.PhasePrepared
 		}
-		if ambiguous > 0 {
-			r.Warnings = lakeward.Warnings{lakeward.WarnDelimiter: ambiguous}
+		if len(warnings) > 0 {
+			r.Warnings = warnings
 		}
 	})
 }

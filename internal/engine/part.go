@@ -43,6 +43,7 @@ type partWriter struct {
 	plan      *lakeward.Plan
 	ambiguous int64
 	limit     int64 // of the rows; 0 means all
+	failed    int64 // calculated values
 }
 
 // write puts the rows of a part into out and returns their number.
@@ -79,6 +80,7 @@ func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int
 	if csv, ok := encoded.(*encode.CSV); ok {
 		w.ambiguous = csv.Ambiguous()
 	}
+	w.failed = projected.sources.failed
 	// In this order: each Close writes its last bytes into the next.
 	return encoded.Rows(), errors.Join(encoded.Close(), packed.Close(), sealed.Close())
 }

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/vector"
 	"github.com/lakeward/lakeward/internal/warehouse"
@@ -14,19 +16,22 @@ type projector struct {
 	out       vector.Chunk
 	states    *vector.Dictionary // realized, exited
 	times     vector.Vector
-	// attributes are the values of the attribute columns in the chunk at hand.
-	attributes []vector.Vector
+	sources   *sources
+	payload   *warehouse.Payload // nil if nothing enriches the rows
 }
 
 func (e *Engine) newProjector(s *selection) (*projector, error) {
 	status := []byte(lakeward.Realized + lakeward.Exited)
 	p := &projector{s: s, states: &vector.Dictionary{Bytes: status, Offsets: []uint32{0, uint32(len(lakeward.Realized)), uint32(len(status))}}}
-	p.out.Columns, p.attributes = make([]vector.Vector, len(s.columns)), make([]vector.Vector, len(s.columns))
-	for _, c := range s.columns {
-		if c.Kind == lakeward.QualifiedSource {
-			var err error
-			p.qualified, err = e.warehouse.OpenMembership(s.membership)
-			return p, err
+	p.out.Columns, p.sources = make([]vector.Vector, len(s.columns)), s.sources(func(lakeward.Column) bool { return true })
+	var err error
+	if p.payload, err = e.payloadOf(s); err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(s.columns, func(c lakeward.Column) bool { return c.Kind == lakeward.QualifiedSource }) {
+		if p.qualified, err = e.warehouse.OpenMembership(s.membership); err != nil {
+			p.close()
+			return nil, err
 		}
 	}
 	return p, nil
@@ -35,6 +40,9 @@ func (e *Engine) newProjector(s *selection) (*projector, error) {
 func (p *projector) close() {
 	if p.qualified != nil {
 		p.qualified.Close()
+	}
+	if p.payload != nil {
+		p.payload.Close()
 	}
 }
 
@@ -47,10 +55,9 @@ func (p *projector) each(in *warehouse.Profiles, emit func(*vector.Chunk) error)
 		}
 		p.times = vector.Vector{Kind: vector.Time, Len: in.Len, Ints: times}
 	}
-	for i, c := range p.s.columns {
-		if c.Kind == lakeward.AttributeSource {
-			p.attributes[i] = p.attribute(in, c.Source, c.Field())
-		}
+	p.sources.begin(in)
+	if err := p.fill(in.Numbers); err != nil {
+		return err
 	}
 	if p.s.namespace == "" || in.Values.Len == in.Len && oneEach(in) {
 		return emit(p.straight(in))
@@ -72,8 +79,8 @@ func (p *projector) straight(in *warehouse.Profiles) *vector.Chunk {
 	p.out.Len = in.Len
 	for i, c := range p.s.columns {
 		switch c.Kind {
-		case lakeward.AttributeSource:
-			p.out.Columns[i] = p.attributes[i]
+		case lakeward.AttributeSource, lakeward.CalculatedSource, lakeward.EnrichmentSource:
+			p.out.Columns[i] = p.sources.values[i]
 		case lakeward.IdentitySource:
 			p.out.Columns[i] = in.Values
 		case lakeward.StatusSource:
@@ -137,8 +144,8 @@ func (p *projector) appendRow(in *warehouse.Profiles, i, value int) {
 	for k, c := range p.s.columns {
 		out := &p.out.Columns[k]
 		switch c.Kind {
-		case lakeward.AttributeSource:
-			out.AppendFrom(&p.attributes[k], i)
+		case lakeward.AttributeSource, lakeward.CalculatedSource, lakeward.EnrichmentSource:
+			out.AppendFrom(&p.sources.values[k], i)
 		case lakeward.IdentitySource:
 			out.AppendFrom(&in.Values, value)
 		case lakeward.StatusSource:

@@ -7,7 +7,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/lakeward/lakeward"
-	"github.com/lakeward/lakeward/internal/vector"
+	"github.com/lakeward/lakeward/internal/expr"
 	"github.com/lakeward/lakeward/internal/warehouse"
 )
 
@@ -17,6 +17,11 @@ type selection struct {
 	snap       *warehouse.Snapshot
 	membership warehouse.Membership
 	columns    []lakeward.Column
+	formulas   *formulas // of the calculated ones
+	payload    lakeward.Batch
+	enriched   []lakeward.Leaf // read from payload
+	gone       int64           // enrichment columns that the upload does not have any more
+	run        expr.Run        // what calculated fields see of the run
 	fields     []lakeward.Leaf // of the attributes among the columns, each once
 	namespace  string          // mapped, "" for none
 	counts     lakeward.Counts
@@ -41,7 +46,7 @@ func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection
 	if err != nil {
 		return nil, err
 	}
-	columns, err := e.columns(ctx, r.Sandbox, r.Plan.Dataflow.Mapping, r.Plan.Destination)
+	columns, formulas, err := e.columns(ctx, r.Sandbox, r.Plan.Dataflow.Mapping, r.Plan.Destination)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +54,10 @@ func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection
 	if !ok {
 		return nil, notEvaluated(r.Plan.Audience)
 	}
-	s := &selection{snap: snap, membership: m, columns: columns, numbers: m.Members.Clone()}
+	s := &selection{snap: snap, membership: m, columns: columns, formulas: formulas, numbers: m.Members.Clone(), run: expr.Run{ID: string(r.ID), At: now()}}
+	if r.GeneratedAt != nil {
+		s.run.At = *r.GeneratedAt
+	}
 	if r.FromGeneration != nil {
 		if err := e.narrow(ctx, r, s); err != nil {
 			return nil, err
@@ -57,16 +65,14 @@ func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection
 	}
 	s.counts.Received = int64(s.numbers.GetCardinality())
 	for _, c := range columns {
-		switch c.Kind {
-		case lakeward.AttributeSource:
-			for _, l := range c.Leaves() {
-				if s.field(l.Path) < 0 {
-					s.fields = append(s.fields, l)
-				}
-			}
-		case lakeward.IdentitySource:
+		s.read(c.Leaves())
+		if c.Kind == lakeward.IdentitySource {
 			s.namespace = c.Namespace()
 		}
+	}
+	s.read(formulas.fields())
+	if err := e.enrich(ctx, r, s); err != nil {
+		return nil, err
 	}
 	keys, err := e.filter(ctx, s)
 	if err != nil {
@@ -96,46 +102,36 @@ func (s *selection) field(path string) int {
 	return -1
 }
 
-// fieldsOf are the places of the fields that an attribute column reads.
-func (s *selection) fieldsOf(c lakeward.Column) []int {
-	var out []int
-	for _, l := range c.Leaves() {
-		out = append(out, s.field(l.Path))
+// read adds fields to those that are scanned.
+func (s *selection) read(fields []lakeward.Leaf) {
+	for _, l := range fields {
+		if s.field(l.Path) < 0 {
+			s.fields = append(s.fields, l)
+		}
 	}
-	return out
 }
 
 // filter drops profiles without an identity of the namespace or without a mandatory value (MAN-01,
 // MAN-03), notes how many values each has, and collects the deduplication keys of the rest.
 func (e *Engine) filter(ctx context.Context, s *selection) (*keySet, error) {
-	var mandatory [][]int
-	var keyed []int
-	for _, c := range s.columns {
-		if c.Kind != lakeward.AttributeSource {
-			continue
-		}
-		if c.Mandatory {
-			mandatory = append(mandatory, s.fieldsOf(c))
-		}
-		if c.Key {
-			keyed = append(keyed, s.field(c.Source))
-		}
-	}
+	mandatory, keyed := s.marked(func(c lakeward.Column) bool { return c.Mandatory }), s.marked(func(c lakeward.Column) bool { return c.Key })
 	keys := newKeySet()
 	if s.namespace == "" && len(mandatory) == 0 && len(keyed) == 0 {
 		return keys, nil
 	}
+	values := s.sources(func(c lakeward.Column) bool { return c.Mandatory || c.Key })
 	dropped := roaring.New()
 	for p, err := range e.warehouse.Scan(ctx, s.snap, s.numbers, s.fields, s.namespace) {
 		if err != nil {
 			return nil, err
 		}
+		values.begin(p)
 		for i, number := range p.Numbers {
 			switch {
 			case s.namespace != "" && p.First[i] == p.First[i+1]:
 				s.counts.ExcludedIdentity++
 				dropped.Add(number)
-			case lacks(p, mandatory, i):
+			case slices.ContainsFunc(mandatory, func(c int) bool { return lacks(&values.values[c], i) }):
 				s.counts.ExcludedMandatory++
 				dropped.Add(number)
 			case s.namespace != "":
@@ -144,7 +140,7 @@ func (e *Engine) filter(ctx context.Context, s *selection) (*keySet, error) {
 					keys.add(number, p.Values.Str(int(k)))
 				}
 			case len(keyed) > 0:
-				if key, ok := attributeKey(p, keyed, i); ok {
+				if key, ok := attributeKey(values, keyed, i); ok {
 					keys.add(number, key)
 				}
 			}
@@ -154,25 +150,15 @@ func (e *Engine) filter(ctx context.Context, s *selection) (*keySet, error) {
 	return keys, nil
 }
 
-// lacks reports whether a profile has no value for a mandatory column: null, absent, an empty string or an empty
-// collection in every field that the column reads (D10).
-func lacks(p *warehouse.Profiles, mandatory [][]int, i int) bool {
-	return slices.ContainsFunc(mandatory, func(fields []int) bool {
-		return !slices.ContainsFunc(fields, func(f int) bool { return !missing(&p.Columns[f], i) })
-	})
-}
-
-func missing(v *vector.Vector, i int) bool {
-	switch {
-	case v.IsNull(i):
-		return true
-	case v.Kind == vector.String:
-		return len(v.Str(i)) == 0
-	case v.Kind == vector.List, v.Kind == vector.Map:
-		from, to := v.Items(i)
-		return from == to
+// marked are the attribute and calculated columns that have a mark.
+func (s *selection) marked(has func(c lakeward.Column) bool) []int {
+	var out []int
+	for i, c := range s.columns {
+		if (c.Kind == lakeward.AttributeSource || c.Kind == lakeward.CalculatedSource) && has(c) {
+			out = append(out, i)
+		}
 	}
-	return false
+	return out
 }
 
 func (s *selection) addLevels(number uint32, values int) {

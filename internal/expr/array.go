@@ -123,7 +123,7 @@ func covers(all, some map[string]int) bool {
 func (f *Filter) nested(n *Node, c *frame) *vector.Vector {
 	switch n.Op {
 	case Member:
-		return member(f.value(n.Args[0], c), n.Path)
+		return f.member(f.value(n.Args[0], c), n.Path)
 	case Where:
 		return f.pick(n, c, nil)
 	case Count:
@@ -189,14 +189,17 @@ func (f *Filter) intersection(n *Node, c *frame) *vector.Vector {
 }
 
 // member is a field of objects; of arrays of objects, the arrays of its values, nulls left out and arrays laid flat (S8).
-func member(v *vector.Vector, name string) *vector.Vector {
+func (f *Filter) member(v *vector.Vector, name string) *vector.Vector {
 	if v.Kind == vector.Struct {
 		if inside := v.Field(name); inside != nil {
+			if f.exact {
+				return inside
+			}
 			return plainNumbers(inside)
 		}
 		return nullVector(vector.Shape{Kind: vector.Int}, v.Len)
 	}
-	values := member(&v.Fields[0], name)
+	values := f.member(&v.Fields[0], name)
 	flat := values.Kind == vector.List
 	item := values.Shape()
 	if flat {

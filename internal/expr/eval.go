@@ -18,6 +18,7 @@ type Filter struct {
 	dicts   map[*Node]dictAnswers
 	now     int64 // of the evaluation, in milliseconds
 	memo    *Memo // nil: nothing is shared
+	program       // of calculated fields
 	// Members tells the rows of the chunk whose profile is in an audience; needed by rules with inSegment.
 	Members func(audience string) vector.Bits
 }
@@ -351,7 +352,13 @@ func (f *Filter) evalValue(n *Node, c *frame) *vector.Vector {
 	case Outer:
 		return gather(f.value(n.Args[0], c.above(n.Up)), c.rowsAbove(n.Up))
 	}
+	if v := f.calculated(n, c); v != nil {
+		return v
+	}
 	if v := f.nested(n, c); v != nil {
+		if f.exact {
+			return v
+		}
 		return plainNumbers(v)
 	}
 	out := &vector.Vector{Kind: vector.Bool, Len: c.rows, Bools: f.bits(n, c)}
@@ -360,7 +367,14 @@ func (f *Filter) evalValue(n *Node, c *frame) *vector.Vector {
 
 // field returns the column.
 func (f *Filter) field(n *Node, c *frame) *vector.Vector {
-	return plainNumbers(&c.columns[f.columns[n.Path]])
+	v := &c.columns[f.columns[n.Path]]
+	switch {
+	case f.exact:
+		return v
+	case f.calculates && len(v.Fields) > 0:
+		return plainInside(v)
+	}
+	return plainNumbers(v)
 }
 
 // plainNumbers makes NaN null (S2) and decimals doubles.

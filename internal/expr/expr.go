@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lakeward/lakeward"
 )
@@ -114,6 +115,16 @@ const (
 	Keys         // the keys of the map Args[0], sorted
 	Values       // its values, sorted by key
 	Single       // an array of the object Args[0]
+
+	// What follows is for calculated fields. There a value can also fail, which makes the field null and is counted.
+	Call      // Func of the arguments
+	Null      // no value, of whatever type
+	Choose    // Args[1] where Args[0] holds, else Args[2]
+	Coalesce  // the first argument that is not null
+	Decode    // Args[2] where Args[0] equals Args[1], Args[4] where it equals Args[3], ...; the last argument otherwise
+	Build     // an object of the arguments, named by the shape
+	Transform // Args[1] for each item of Args[0], nulls kept
+	Keep      // the items of Args[0] for which Args[1] holds
 )
 
 // Shape is the type of what is inside an array, a map or an object.
@@ -206,7 +217,13 @@ type Node struct {
 	Pattern *regexp.Regexp // of Matches and Group
 	Group   int
 	Fold    bool // Text: compare without case
-	Pos     int  // byte offset in the source, for messages
+
+	Func   *Function // of Call
+	limit  int       // of Transform and Keep: items for each row
+	layout layout    // of functions over dates
+	zone   *time.Location
+	hash   hasher
+	Pos    int // byte offset in the source, for messages
 }
 
 // Fields lists the paths that the expression reads, each once, in order of appearance.
@@ -277,11 +294,17 @@ func (n *Node) Uses() []string {
 	return out
 }
 
-// walk calls visit for the node and all below it.
-func (n *Node) walk(visit func(*Node)) {
+// walk calls visit for the node and all below it, each once: the tree that shared nodes unfold to may be of exponential size.
+func (n *Node) walk(visit func(*Node)) { n.walkNew(visit, map[*Node]bool{}) }
+
+func (n *Node) walkNew(visit func(*Node), seen map[*Node]bool) {
+	if seen[n] {
+		return
+	}
+	seen[n] = true
 	visit(n)
 	for below := range n.children() {
-		below.walk(visit)
+		below.walkNew(visit, seen)
 	}
 }
 

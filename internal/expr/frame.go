@@ -16,6 +16,13 @@ type frame struct {
 	bits   map[*Node]vector.Bits
 	values map[*Node]*vector.Vector
 	inside map[*vector.Vector]*frame
+
+	// Of calculated fields: the numbers of the profiles, what failed where, the frames of lambdas, and, of the chunk,
+	// whether anything failed at all.
+	numbers  []uint32
+	failures map[*Node]vector.Bits
+	lambdas  map[*Node]*frame
+	failed   bool
 }
 
 func (c *frame) keepBits(n *Node, b vector.Bits) {

@@ -29,15 +29,19 @@ func (m *Memo) Filter(root *Node, columns []string, now time.Time) *Filter {
 
 // Begin forgets what was worked out for the chunk before.
 func (m *Memo) Begin(c *vector.Chunk) {
-	m.last, m.frame = c, &frame{rows: c.Len, columns: c.Columns}
+	m.last, m.frame = c, newFrame(c)
 }
 
 // top is the frame of a chunk.
 func (m *Memo) top(c *vector.Chunk) *frame {
 	if m == nil || m.last != c {
-		return &frame{rows: c.Len, columns: c.Columns}
+		return newFrame(c)
 	}
 	return m.frame
+}
+
+func newFrame(c *vector.Chunk) *frame {
+	return &frame{rows: c.Len, columns: c.Columns, numbers: c.Numbers}
 }
 
 // shares reports whether a node stands several times. Columns and constants are cheap.
@@ -91,7 +95,13 @@ func (n *Node) key() string {
 		fmt.Fprintf(&b, " %v %v %v %v %v %v", n.When.Time.Period, n.When.Time.Which, n.When.Time.Unit, n.When.End.Period, n.When.End.Which, n.When.End.Unit)
 	}
 	if n.Shape != nil {
-		fmt.Fprintf(&b, " %d", n.Shape.itemType())
+		fmt.Fprintf(&b, " %d %q", n.Shape.itemType(), n.Shape.Names)
+	}
+	if n.Func != nil {
+		fmt.Fprintf(&b, " %s %+v", n.Func.Name, n.Shape)
+	}
+	if n.limit > 0 {
+		fmt.Fprintf(&b, " at most %d", n.limit)
 	}
 	for _, a := range n.Args {
 		fmt.Fprintf(&b, " %p", a)

@@ -122,6 +122,9 @@ func (f *Filter) rowValue(n *Node, p *place) datum {
 	case Compare, In, NotIn, Text, Matches, Occurs, Arithmetic, Group, Part:
 		return f.rowScalar(n, p)
 	}
+	if n.Op >= Call {
+		return f.rowCalculated(n, p)
+	}
 	return f.rowArray(n, p)
 }
 

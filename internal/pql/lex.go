@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/expr"
 )
 
 // Limits of a rule (C14).
@@ -58,30 +59,13 @@ type ruleError struct {
 
 func (e *ruleError) Error() string { return e.msg }
 
-// position turns a byte offset into line and column, both from 1, the column in characters.
-func position(src string, pos int) (line, col int) {
-	before := src[:min(pos, len(src))]
-	line = strings.Count(before, "\n") + 1
-	return line, utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
-}
-
-// userError makes the message of section 6: CODE at line:column: what; and a caret below the line.
+// userError makes the message of section 6.
 func userError(src string, errs []*ruleError) error {
-	e := &lakeward.Error{Kind: lakeward.Invalid, Code: errs[0].code}
-	var b strings.Builder
-	for i, re := range errs {
-		line, col := position(src, re.pos)
-		if i > 0 {
-			fmt.Fprintf(&b, "\n%s: ", re.code)
-		}
-		fmt.Fprintf(&b, "at %d:%d: %s", line, col, re.msg)
-		text := strings.Split(src, "\n")[line-1]
-		if len(text) <= 200 && strings.IndexFunc(text, unicode.IsControl) < 0 {
-			fmt.Fprintf(&b, "\n  %s\n  %s^", text, strings.Repeat(" ", col-1))
-		}
+	var problems []expr.Problem
+	for _, e := range errs {
+		problems = append(problems, expr.Problem{Code: e.code, Pos: e.pos, Msg: e.msg})
 	}
-	e.Msg = b.String()
-	return e
+	return expr.SourceError(src, problems)
 }
 
 // lex splits a rule into words; the last is the end.

@@ -22,12 +22,7 @@ func (c *checker) enter(l level) { c.levels = append(c.levels, l) }
 func (c *checker) leave()        { c.levels = c.levels[:len(c.levels)-1] }
 
 // wrap makes a value of so many arrays further out one of here.
-func wrap(n *expr.Node, up int) *expr.Node {
-	if n == nil || up == 0 || n.Op == expr.Literal && n.Type != expr.Array || n.Op == expr.Clock {
-		return n
-	}
-	return &expr.Node{Op: expr.Outer, Type: n.Type, Shape: n.Shape, Origin: n.Origin, Up: up, Args: []*expr.Node{n}, Pos: n.Pos}
-}
+func wrap(n *expr.Node, up int) *expr.Node { return expr.Above(n, up) }
 
 // inside is the shape of a value that has something inside, nil for others.
 func inside(s *expr.Shape) *expr.Shape {

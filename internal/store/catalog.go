@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lakeward/lakeward"
@@ -396,11 +397,12 @@ func (w *commitWriter) batch(ctx context.Context, b lakeward.Batch) error {
 	if err != nil {
 		return err
 	}
-	files, err := json.Marshal(b.Files)
+	all := slices.Concat(b.Files, b.Payload)
+	files, err := json.Marshal(all)
 	if err != nil {
 		return err
 	}
-	for _, f := range b.Files {
+	for _, f := range all {
 		w.link(f.Path, []byte(f.SHA256))
 	}
 	_, err = w.tx.ExecContext(ctx, `INSERT INTO batch (sandbox, id, dataset_id, generation, rows, doc, files, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,

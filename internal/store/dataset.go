@@ -67,8 +67,16 @@ func (s *Store) batches(ctx context.Context, query string, args ...any) ([]lakew
 		if err := json.Unmarshal([]byte(doc), &b); err != nil {
 			return nil, err
 		}
-		if err := json.Unmarshal([]byte(files), &b.Files); err != nil {
+		var all []lakeward.DataFile
+		if err := json.Unmarshal([]byte(files), &all); err != nil {
 			return nil, err
+		}
+		for _, f := range all {
+			if f.Payload {
+				b.Payload = append(b.Payload, f)
+			} else {
+				b.Files = append(b.Files, f)
+			}
 		}
 		b.Generation = generation
 		out = append(out, b)

@@ -14,15 +14,16 @@ import (
 
 // BatchWriter takes the records of one batch and keeps them out of sight until Commit.
 type BatchWriter struct {
-	w      *Warehouse
-	leaves []lakeward.Leaf // of the schema
-	batch  lakeward.Batch
-	base   *Snapshot // of the first policy
-	change lakeward.Change
-	out    *tableWriter     // the open part of the dataset's files
-	parts  int              // begun
-	stores []*profileWriter // of each policy; none for records that do not feed profiles
-	seen   *roaring.Bitmap  // profiles of all records, under the first policy
+	w       *Warehouse
+	leaves  []lakeward.Leaf // of the schema
+	batch   lakeward.Batch
+	base    *Snapshot // of the first policy
+	change  lakeward.Change
+	out     *tableWriter     // the open part of the dataset's files
+	parts   int              // begun
+	stores  []*profileWriter // of each policy; none for records that do not feed profiles
+	seen    *roaring.Bitmap  // profiles of all records, under the first policy
+	payload *payloadWriter   // nil if the records have none
 }
 
 // NewBatch starts a batch of records of a schema. The policies, all of the sandbox, say how they become profiles; under
@@ -58,6 +59,7 @@ func (b *BatchWriter) openStores(ctx context.Context, class lakeward.SchemaClass
 		p.begin(b.batch, class, b.leaves, b.finishedParts)
 		b.stores = append(b.stores, p)
 	}
+	b.payload = newPayloadWriter(b, class)
 	return nil
 }
 
@@ -109,8 +111,11 @@ func (b *BatchWriter) Write(ctx context.Context, c *vector.Chunk) error {
 		if err := p.add(ctx, c, first, seen); err != nil {
 			return p.index.damaged(err)
 		}
+		if i == 0 {
+			b.payload.add(p.numbers, c)
+		}
 	}
-	return nil
+	return b.payload.flush(ctx, false)
 }
 
 // LeaveOut notes rows of the upload that are not part of the batch.
@@ -135,12 +140,18 @@ func (b *BatchWriter) Commit(ctx context.Context, audience *lakeward.Audience) (
 		}
 		b.change.Audience, b.change.Memberships = audience, []lakeward.Membership{named}
 	}
+	if err := b.payload.flush(ctx, true); err != nil {
+		return b.batch, err
+	}
 	if b.out.data.Rows > 0 || len(b.batch.Files) == 0 {
 		if err := b.endPart(); err != nil {
 			return b.batch, err
 		}
 	} else {
 		b.w.abandon(b.out)
+	}
+	if b.payload != nil {
+		b.batch.Payload = b.payload.files
 	}
 	b.change.Batch = &b.batch
 	var err error
@@ -180,6 +191,7 @@ func (b *BatchWriter) Discard() {
 	if b.out != nil {
 		b.w.abandon(b.out)
 		b.w.discard(b.batch.Files...)
+		b.payload.discard()
 		_ = b.w.root.Remove(path.Dir(b.out.data.Path))
 	}
 	discardAll(b.stores)

@@ -44,7 +44,7 @@ func (m Membership) Stale(all *roaring.Bitmap) *roaring.Bitmap {
 // decodeMemberships decodes the memberships of a snapshot. A number that is gone counts nowhere, so that it never
 // gives exited (DLV-121); who carries on a member is one until the next evaluation decides.
 func (s *Snapshot) decodeMemberships(c lakeward.Snapshot) error {
-	s.Memberships = map[lakeward.AudienceID]Membership{}
+	s.Memberships, s.heirs = map[lakeward.AudienceID]Membership{}, c.Heirs
 	all := s.All()
 	for _, m := range c.Memberships {
 		members, err := decodeBitmap(m.Members)

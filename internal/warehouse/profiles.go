@@ -79,6 +79,7 @@ type profileWriter struct {
 	waiting map[identityKey]uint32 // identities of pending records
 	joined  map[uint32]uint32      // profiles of pending records that belong to another one
 
+	numbers []uint32        // of the profiles of the last chunk's records
 	fresh   uint64          // new profiles
 	touched *roaring.Bitmap // profiles that were written
 	linked  *roaring.Bitmap // profiles whose identities changed (RUN-03)
@@ -111,6 +112,7 @@ func (p *profileWriter) begin(batch lakeward.Batch, class lakeward.SchemaClass, 
 
 // add takes the records of a chunk, whose first is a row of the batch, and notes their profiles in seen.
 func (p *profileWriter) add(ctx context.Context, c *vector.Chunk, first int64, seen *roaring.Bitmap) error {
+	p.numbers = p.numbers[:0]
 	for i := range c.Len {
 		if err := p.identify(c, i); err != nil {
 			return err
@@ -120,6 +122,7 @@ func (p *profileWriter) add(ctx context.Context, c *vector.Chunk, first int64, s
 			return err
 		}
 		seen.Add(number)
+		p.numbers = append(p.numbers, number)
 		if p.events != nil {
 			p.events.add(number, c, i)
 		}

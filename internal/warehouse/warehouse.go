@@ -53,6 +53,7 @@ type Snapshot struct {
 	ProfilesGone bool
 
 	eventHeirs map[uint32]uint32 // of retired profiles
+	heirs      []lakeward.Heirs  // since the oldest membership, by generation
 	hold       *hold
 }
 

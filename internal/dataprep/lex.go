@@ -1,0 +1,192 @@
+// Package dataprep parses and checks calculated fields into expression trees.
+//
+// It does not evaluate anything but constants. The one thing to know: the language is total. There is no assignment and no
+// recursion, lambdas stand in array functions only, and every text has its limits, so a field costs what it looks like.
+package dataprep
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/expr"
+)
+
+// Limits of a calculated field (C14).
+const (
+	maxSource = 4096 // bytes
+	maxNodes  = 500
+	maxDepth  = 32
+	maxCalls  = 64
+	maxIndex  = 9999
+)
+
+type tokenKind uint8
+
+const (
+	endToken tokenKind = iota
+	nameToken
+	quotedName // ${First Name}
+	stringToken
+	intToken
+	doubleToken
+	symbolToken
+)
+
+type token struct {
+	kind tokenKind
+	text string // of a string: its value
+	pos  int    // byte offset
+}
+
+// is reports whether the token is a symbol or one of the words that stand for one.
+func (t token) is(words ...string) bool {
+	return (t.kind == symbolToken || t.kind == nameToken) && slices.Contains(words, t.text)
+}
+
+// problem is an error at a byte offset; nil is none.
+type problem = expr.Problem
+
+func problemAt(code string, pos int, format string, args ...any) *problem {
+	return &problem{Code: code, Pos: pos, Msg: fmt.Sprintf(format, args...)}
+}
+
+// reserved words are no names of fields, unless they are written ${so}.
+func reserved() []string {
+	return strings.Fields("new mod or break var lt for false while eq gt div not null continue else and ne true le if ge return")
+}
+
+// lex splits a field into words; the last is the end.
+func lex(src string) ([]token, *problem) {
+	var out []token
+	for pos := 0; ; {
+		for pos < len(src) && strings.IndexByte(" \t\r\n", src[pos]) >= 0 {
+			pos++
+		}
+		if pos == len(src) {
+			return append(out, token{kind: endToken, pos: pos}), nil
+		}
+		t, n, err := next(src, pos)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+		pos += n
+	}
+}
+
+func next(src string, pos int) (token, int, *problem) {
+	rest := src[pos:]
+	c, _ := utf8.DecodeRuneInString(rest)
+	switch {
+	case c == '"' || c == '\'':
+		return lexString(src, pos)
+	case c >= '0' && c <= '9':
+		t, n := lexNumber(rest, pos)
+		return t, n, nil
+	case strings.HasPrefix(rest, "${"):
+		end := strings.IndexByte(rest, '}')
+		if end < 3 {
+			return token{}, 0, problemAt("EXPR-1001", pos, "a name in ${ } is not closed or is empty")
+		}
+		return token{quotedName, rest[2:end], pos}, end + 1, nil
+	case nameStart(c):
+		n := strings.IndexFunc(rest, func(r rune) bool { return !nameStart(r) && !unicode.IsDigit(r) })
+		if n < 0 {
+			n = len(rest)
+		}
+		return token{nameToken, rest[:n], pos}, n, nil
+	}
+	for _, s := range []string{"->", "<=", ">=", "!=", "==", "&&", "||"} {
+		if strings.HasPrefix(rest, s) {
+			return token{symbolToken, s, pos}, len(s), nil
+		}
+	}
+	if strings.ContainsRune("<>!+-*/%()[],.", c) {
+		return token{symbolToken, string(c), pos}, 1, nil
+	}
+	msg := fmt.Sprintf("unexpected character %s", lakeward.Quote(string(c)))
+	switch c {
+	case '=':
+		msg = "equality is written =="
+	case '“', '”', '‘', '’':
+		msg = `text stands in straight quotes, "so" or 'so'`
+	case '{', '}':
+		msg = "an object is made with to_object, a map with to_map"
+	case '#':
+		msg = "a calculated field has no comments"
+	}
+	return token{}, 0, problemAt("EXPR-1001", pos, "%s", msg)
+}
+
+func nameStart(r rune) bool { return r == '_' || r == '$' || unicode.IsLetter(r) }
+
+func lexString(src string, pos int) (token, int, *problem) {
+	var b strings.Builder
+	quote := src[pos]
+	for i := pos + 1; i < len(src); i++ {
+		switch src[i] {
+		case quote:
+			if strings.Contains(b.String(), "\x00") {
+				return token{}, 0, problemAt("EXPR-1001", pos, "a text holds no character U+0000")
+			}
+			return token{stringToken, b.String(), pos}, i + 1 - pos, nil
+		case '\\':
+			i += escape(src[i:], &b)
+		default:
+			b.WriteByte(src[i])
+		}
+	}
+	return token{}, 0, problemAt("EXPR-1001", pos, "the text that starts here has no closing quote")
+}
+
+// escape decodes the escape at the start of s and returns how many bytes follow its first. A back slash before any other
+// character stands for itself, so that patterns need no second one.
+func escape(s string, b *strings.Builder) int {
+	if len(s) < 2 {
+		b.WriteByte('\\')
+		return 0
+	}
+	if i := strings.IndexByte(`"'\nrt`, s[1]); i >= 0 {
+		b.WriteByte("\"'\\\n\r\t"[i])
+		return 1
+	}
+	if s[1] == 'u' && len(s) >= 6 {
+		if r, err := strconv.ParseUint(s[2:6], 16, 32); err == nil {
+			b.WriteRune(rune(r))
+			return 5
+		}
+	}
+	b.WriteByte('\\')
+	return 0
+}
+
+func lexNumber(rest string, pos int) (token, int) {
+	n, kind := digits(rest), intToken
+	if n+1 < len(rest) && rest[n] == '.' && digits(rest[n+1:]) > 0 {
+		kind = doubleToken
+		n += 1 + digits(rest[n+1:])
+	}
+	if n < len(rest) && (rest[n] == 'e' || rest[n] == 'E') {
+		m := n + 1
+		if m < len(rest) && (rest[m] == '+' || rest[m] == '-') {
+			m++
+		}
+		if d := digits(rest[min(m, len(rest)):]); d > 0 {
+			kind, n = doubleToken, m+d
+		}
+	}
+	return token{kind, rest[:n], pos}, n
+}
+
+func digits(s string) int {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return n
+}
