@@ -196,12 +196,9 @@ func TestFormatMatrix(t *testing.T) {
 		slices.SortStableFunc(list, func(a, b combination) int { return strings.Compare(b.FileType, a.FileType) })
 		list = slices.Concat(list[:16], list[40:56], list[80:112]) // of Parquet, JSON and CSV
 	}
+	accounts := map[bool]string{false: w.account(""), true: w.account(text)}
 	for i := range list {
 		c := &list[i]
-		w.pgp = ""
-		if c.Encrypted {
-			w.pgp = text
-		}
 		c.dest.Folder = fmt.Sprintf("m/%04d", i)
 		var mapping []lakeward.Mapping
 		for _, name := range c.Columns {
@@ -211,7 +208,7 @@ func TestFormatMatrix(t *testing.T) {
 			}
 			mapping = append(mapping, named(source, name))
 		}
-		r := w.export(w.flow(c.dest, c.Audience, daily(), mapping...))
+		r := w.export(w.into(accounts[c.Encrypted], c.dest, c.Audience, mapping))
 		if r.State != lakeward.Succeeded {
 			t.Fatalf("%s: run is %s, cause %+v", c.Name, r.State, r.Cause)
 		}
@@ -230,6 +227,29 @@ func TestFormatMatrix(t *testing.T) {
 		t.Fatalf("formats.py: %v\n%s", err, out)
 	}
 	t.Logf("%d of %d combinations; %s", len(list), all, out)
+}
+
+// account makes an account with or without an encryption key and returns its name.
+func (w *world) account(key string) string {
+	w.t.Helper()
+	a := emulatortest.Account(w.lake)
+	a.Name = lakeward.NewID()
+	if key != "" {
+		a.EncryptionKey = &lakeward.EncryptionKey{PublicKey: key}
+	}
+	if _, _, err := w.CreateAccount(w.t.Context(), a, true); err != nil {
+		w.t.Fatal(err)
+	}
+	return a.Name
+}
+
+// into makes a destination of an account and a dataflow of one audience into it.
+func (w *world) into(account string, dest lakeward.Destination, audience string, mapping []lakeward.Mapping) lakeward.Dataflow {
+	w.t.Helper()
+	dest.Name, dest.Sandbox = lakeward.NewID(), sandbox
+	must[lakeward.Destination](w.t)(w.CreateDestination(w.t.Context(), dest, account, true))
+	return must[lakeward.Dataflow](w.t)(w.CreateDataflow(w.t.Context(), lakeward.Dataflow{Name: dest.Name, Sandbox: sandbox, Mapping: mapping,
+		Items: []lakeward.DataflowItem{{AudienceID: lakeward.AudienceID(audience), Schedule: daily()}}}, dest.Name))
 }
 
 // gpgKey makes a key in a home of its own and returns the home and the public key.
