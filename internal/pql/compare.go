@@ -182,7 +182,7 @@ func (c *checker) membership(s *syntax, a, b *expr.Node) *expr.Node {
 		return nil
 	}
 	is := &expr.Node{Op: expr.Includes, Type: expr.Boolean, Args: []*expr.Node{b, a}, Pos: s.pos}
-	item := shapeOf(a)
+	var item *expr.Shape
 	if a.Type == expr.Array {
 		is.Op, item = expr.Intersects, a.Shape.Item
 	} else {
