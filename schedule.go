@@ -57,6 +57,15 @@ func (f Frequency) every() time.Duration {
 	return 0
 }
 
+// RetryWithin is how long a run by the schedule is tried again, at most window: half the distance of two slots if that is
+// shorter (DLV-72).
+func (s Schedule) RetryWithin(window time.Duration) time.Duration {
+	if half := s.Frequency.every() / 2; half > 0 {
+		return min(window, half)
+	}
+	return window
+}
+
 // Extended reports whether the frequency is offered only with the setting for extended frequencies (D02).
 func (f Frequency) Extended() bool { return f == Weekly || f == Monthly }
 

@@ -136,3 +136,12 @@ func TestScheduleOfARunningDataflow(t *testing.T) {
 		t.Errorf("monthly: %v", err)
 	}
 }
+
+// DLV-72: a run is tried again for half the distance of two slots at most.
+func TestRetryWithin(t *testing.T) {
+	for frequency, want := range map[lakeward.Frequency]time.Duration{lakeward.Every3Hours: 90 * time.Minute, lakeward.Every6Hours: 2 * time.Hour, lakeward.Daily: 2 * time.Hour, lakeward.Once: 2 * time.Hour, lakeward.Monthly: 2 * time.Hour} {
+		if got := (lakeward.Schedule{Frequency: frequency}).RetryWithin(2 * time.Hour); got != want {
+			t.Errorf("%s: %v, want %v", frequency, got, want)
+		}
+	}
+}

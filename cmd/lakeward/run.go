@@ -66,8 +66,13 @@ func runShow(a *app) *cobra.Command {
 
 func runTable(r lakeward.Run) table {
 	count := func(n int64) string { return strconv.FormatInt(n, 10) }
-	t := pairs("Run", string(r.ID), "Dataflow", string(r.DataflowID), "Audience", r.Item, "Slot", r.Slot, "State", string(r.State), "Phase", string(r.Phase), "Attempt", strconv.Itoa(r.Attempt),
+	of, what := "Audience", "Profiles"
+	if r.Item == lakeward.DatasetsItem {
+		of, what = "Item", "Records"
+	}
+	t := pairs("Run", string(r.ID), "Dataflow", string(r.DataflowID), of, r.Item, "Slot", r.Slot, "State", string(r.State), "Phase", string(r.Phase), "Attempt", strconv.Itoa(r.Attempt),
 		"Scheduled", timeText(&r.ScheduledAt), "Started", timeText(r.StartedAt), "Ended", timeText(r.EndedAt))
+	t = append(t, windowRows(r)...)
 	if r.Cause != nil {
 		t = append(t, pairs("Cause", r.Cause.Code, "What and how to fix it", r.Cause.Message)...)
 		if r.Cause.RequestID != "" {
@@ -77,8 +82,11 @@ func runTable(r lakeward.Run) table {
 	if r.Owed {
 		t = append(t, []string{"Note:", "not yet closed at the destination; the next run of this audience does it"})
 	}
-	t = append(t, pairs("Profiles received", count(r.Counts.Received), "Profiles activated", count(r.Counts.Activated), "Excluded, value missing", count(r.Counts.ExcludedMandatory),
+	t = append(t, pairs(what+" received", count(r.Counts.Received), what+" activated", count(r.Counts.Activated), "Excluded, value missing", count(r.Counts.ExcludedMandatory),
 		"Excluded, no identity", count(r.Counts.ExcludedIdentity), "Deduplicated", count(r.Counts.Deduplicated), "Rows", count(r.Counts.Rows))...)
+	if r.Counts.ExcludedOld > 0 {
+		t = append(t, []string{"Excluded, too old:", count(r.Counts.ExcludedOld)})
+	}
 	for _, code := range slices.Sorted(maps.Keys(r.Warnings)) {
 		t = append(t, []string{"Warning " + code + ":", count(r.Warnings[code])})
 	}
@@ -93,6 +101,24 @@ func runTable(r lakeward.Run) table {
 	t = append(t, []string{}, []string{"FILE", "STATE", "ROWS", "BYTES", "SHA-256"})
 	for _, f := range r.Files {
 		t = append(t, []string{f.Path, string(f.State), count(f.Rows), count(f.Bytes), f.SHA256})
+	}
+	return t
+}
+
+// windowRows tell what part of history a run exports, once that is fixed.
+func windowRows(r lakeward.Run) table {
+	text := func(from *int64, to int64) string {
+		if from == nil {
+			return fmt.Sprintf("everything at generation %d", to)
+		}
+		return fmt.Sprintf("what changed after generation %d, up to %d", *from, to)
+	}
+	if r.Windows == nil && r.Plan != nil {
+		return pairs("Window", text(r.FromGeneration, r.ToGeneration))
+	}
+	var t table
+	for _, w := range r.Windows {
+		t = append(t, pairs("Dataset "+string(w.Dataset), text(w.From, w.To))...)
 	}
 	return t
 }

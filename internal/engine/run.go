@@ -118,7 +118,7 @@ func (e *Engine) fail(ctx context.Context, r *lakeward.Run, err error) {
 	switch {
 	case committed || unreadable:
 		serr = e.block(ctx, r, cause)
-	case lakeward.KindOf(err) == lakeward.Unavailable && at.Sub(r.CreatedAt) < e.cfg.RetryWindow:
+	case lakeward.KindOf(err) == lakeward.Unavailable && at.Sub(r.CreatedAt) < e.retryWindow(r):
 		next := at.Add(backoff(r.Attempt))
 		serr = e.store.AdvanceRun(ctx, r, at, func(r *lakeward.Run) { r.State, r.Cause, r.NotBefore = lakeward.Retrying, cause, &next })
 	default:
@@ -131,6 +131,15 @@ func (e *Engine) fail(ctx context.Context, r *lakeward.Run, err error) {
 	default:
 		e.log.ErrorContext(ctx, "run state not saved", "run_id", r.ID, "err", serr)
 	}
+}
+
+// retryWindow is how long a run is tried again (DLV-72). One that was not pinned yet has the whole window.
+func (e *Engine) retryWindow(r *lakeward.Run) time.Duration {
+	if r.Plan == nil || !r.BySchedule() {
+		return e.cfg.RetryWindow
+	}
+	entry, _ := r.Plan.Dataflow.Entry(r.Item)
+	return entry.Schedule.RetryWithin(e.cfg.RetryWindow)
 }
 
 // block keeps a run that may be committed until it can be rolled forward (DLV-86).
