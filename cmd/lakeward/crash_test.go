@@ -114,6 +114,7 @@ func (c *crashing) runs() []lakeward.Run {
 // DLV-120: an upload dies before and after every commit of its database; afterwards files, books and the identity
 // index agree, and the batch is there whole or not at all.
 func TestKillDuringUpload(t *testing.T) {
+	t.Parallel()
 	bin, data := filepath.Join(t.TempDir(), "lakeward"), filepath.Join(t.TempDir(), "data")
 	if out, err := exec.Command("go", "build", "-tags", "proof", "-o", bin, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
@@ -159,10 +160,16 @@ func TestKillDuringUpload(t *testing.T) {
 
 // KP-03 to KP-15, INV-01 to INV-17: the process dies before and after every request and every commit of its
 // database, one after the other; the next command finishes or repeats what was open.
-func TestKillAtEveryBoundary(t *testing.T) { testBoundaries(t, "local") }
+func TestKillAtEveryBoundary(t *testing.T) {
+	t.Parallel()
+	testBoundaries(t, "local")
+}
 
 // DLV-100: the same on storage that cannot rename, where a reader of the manifest is safe.
-func TestKillAtEveryBoundaryCopyOnce(t *testing.T) { testBoundaries(t, "flat:flat") }
+func TestKillAtEveryBoundaryCopyOnce(t *testing.T) {
+	t.Parallel()
+	testBoundaries(t, "flat:flat")
+}
 
 func testBoundaries(t *testing.T, account string) {
 	c := newCrashing(t, account)

@@ -15,6 +15,7 @@ import (
 // DLV-95, DLV-120: an evaluation is killed before and after each commit of its database; the next command finds the members
 // of before or of after, and a queue in which nobody is stuck.
 func TestKilledEvaluation(t *testing.T) {
+	t.Parallel()
 	bin, data := filepath.Join(t.TempDir(), "lakeward"), filepath.Join(t.TempDir(), "demo")
 	if out, err := exec.Command("go", "build", "-tags", "proof", "-o", bin, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

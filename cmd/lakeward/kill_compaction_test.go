@@ -175,6 +175,7 @@ func compactForever(data string) {
 // stored is there, each batch wholly or not at all; members are those of before or after; no file is missing, damaged or
 // left behind.
 func TestKillWhileCompacting(t *testing.T) {
+	t.Parallel()
 	kills := 8
 	if os.Getenv("LAKEWARD_TEST_FULL") != "" {
 		kills = 150
@@ -252,6 +253,7 @@ func strays(t *testing.T, data string) []string {
 
 // The same at every commit of a compaction, one after the other: the state is the same before and after it.
 func TestKillCompactionAtEveryCommit(t *testing.T) {
+	t.Parallel()
 	bin := filepath.Join(t.TempDir(), "lakeward")
 	if out, err := exec.Command("go", "build", "-tags", "proof", "-o", bin, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

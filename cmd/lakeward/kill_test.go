@@ -20,7 +20,7 @@ import (
 // next command finishes or repeats what was open. No row is lost or doubled, and a reader that looks all
 // the time never sees a partial file.
 func TestKillAtRandomInstants(t *testing.T) {
-	kills := 10
+	kills := 6
 	if os.Getenv("LAKEWARD_TEST_FULL") != "" {
 		kills = 200
 	}

@@ -106,6 +106,7 @@ type known struct {
 // ADL-103, ADL-104: the lake is killed at random instants while clients write, rename and delete. What was
 // acknowledged is there after the next start, byte for byte and with its ETag; what was not flushed shows nowhere.
 func TestKillTheLake(t *testing.T) {
+	t.Parallel()
 	kills := 6
 	if os.Getenv("LAKEWARD_TEST_FULL") != "" {
 		kills = 60
@@ -262,6 +263,7 @@ func checkKnown(t *testing.T, c *lake.Client, dir, name string, k *known) {
 
 // A lake that was killed may still be asked with the certificate that it had.
 func TestCertificateOutlivesAKill(t *testing.T) {
+	t.Parallel()
 	bin, dir := program(t), filepath.Join(t.TempDir(), "lake")
 	first := startLake(t, bin, dir)
 	ca, err := os.ReadFile(first.e.CA)

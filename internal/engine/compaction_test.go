@@ -55,6 +55,7 @@ func (w *world) sound() {
 // Two hundred small batches with evaluations, compacted as a service would: files and bytes stay bounded, and the members
 // are those of the last batch.
 func TestDataAtRestStaysBounded(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true}))
 	w.people("0,a@x.org,,Ann,30")
 	w.audience("even", "age >= 0")

@@ -253,6 +253,7 @@ func TestEndedKeyFailsTheRun(t *testing.T) {
 // DLV-15, DLV-56, DLV-100: encrypted files differ at each try. Whatever a request meets, and also when a block of an
 // earlier try arrives late, what is delivered decrypts to the rows.
 func TestEncryptedFilesSurviveFaults(t *testing.T) {
+	t.Parallel()
 	e, text := owner(t, time.Now().Add(-time.Hour), 0)
 	for mode, account := range accounts() {
 		t.Run(mode, func(t *testing.T) {

@@ -52,6 +52,7 @@ func at(hour int) time.Time {
 
 // SCH-07, SCH-12, SCH-20, DLV-40: a service runs due slots by itself, for days, and stops at the end date.
 func TestServeRunsDueSlots(t *testing.T) {
+	t.Parallel()
 	start := at(12)
 	inBubble(t, start, func(t *testing.T, w *world) {
 		w.people("1,a@x.org,,Ann,30")

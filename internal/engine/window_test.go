@@ -175,6 +175,7 @@ func drawHistory(t *rapid.T) []step {
 // RUN-03 to RUN-08, D13: whatever happened, with failures in between, the files of an audience folded over the first full one
 // say who is a member now, with its identities.
 func TestFoldedFilesAreTheFullFile(t *testing.T) {
+	t.Parallel()
 	s := emulatortest.Start(t, emulator.Options{NoSync: true})
 	start, histories := at(12), 0
 	check := func(t *testing.T, history []step) (folded, full []string) {

@@ -17,10 +17,16 @@ import (
 // CASE-04, DLV-03, DLV-31, DLV-76 to DLV-79, INV-05: a process stands still in the middle of any request,
 // another one takes its run over and delivers it, then the first one wakes up and its request goes
 // through. Nothing that it does appears: one slot record, the same files, the same books.
-func TestZombieLoses(t *testing.T) { testZombie(t, "local") }
+func TestZombieLoses(t *testing.T) {
+	t.Parallel()
+	testZombie(t, "local")
+}
 
 // DLV-100: the same where files are written under their final names.
-func TestZombieLosesCopyOnce(t *testing.T) { testZombie(t, "flat:flat") }
+func TestZombieLosesCopyOnce(t *testing.T) {
+	t.Parallel()
+	testZombie(t, "flat:flat")
+}
 
 func testZombie(t *testing.T, account string) {
 	d := newDisturbed(t, account)
