@@ -29,7 +29,9 @@ type parquetRows struct {
 	rows   int64 // of the file
 	step   int64 // rows to read at once
 	at     []int64
-	texts  map[*vector.Dictionary]bool // dictionaries whose texts were looked at, and whether they are good
+	texts  map[*vector.Dictionary]bool // the dictionaries of the last chunk, and whether their texts are good
+	clean  map[*vector.Vector]bool     // vectors of the chunk whose texts are all good
+	fine   []bool                      // columns of the chunk that are good as a whole
 }
 
 // OpenParquet opens a Parquet file of size bytes. columns names the fields of columns that have another name.
@@ -47,7 +49,7 @@ func OpenParquet(r io.ReaderAt, size int64, leaves []lakeward.Leaf, columns map[
 	if err := bindParquet(f, leaves, want, columns); err != nil {
 		return nil, err
 	}
-	p := &parquetRows{rows: f.Rows(), step: vector.MaxRows, read: make([]vector.Vector, len(leaves)), texts: map[*vector.Dictionary]bool{}}
+	p := &parquetRows{rows: f.Rows(), step: vector.MaxRows, read: make([]vector.Vector, len(leaves))}
 	if p.reader, err = f.ReaderOf(want); err != nil {
 		return nil, upload("UPL-1002", "the file cannot be read: %v; nothing was stored", err)
 	}
@@ -139,6 +141,7 @@ func (p *parquetRows) pace() {
 // take makes the chunk of the rows that were read: their columns as they are if all are good, else copies of the good rows.
 func (p *parquetRows) take() {
 	n := len(p.at)
+	p.look()
 	good := make([]bool, n)
 	all := true
 	for k := range n {
@@ -175,7 +178,9 @@ func (p *parquetRows) check(k int) bool {
 		case l.Identity != nil && len(v.Str(k)) > lakeward.MaxIdentityBytes:
 			reason = "the identity is longer than 1,024 bytes"
 		default:
-			reason = p.wrong(lakeward.Field{Type: l.Type, Item: l.Item}, v, k)
+			if !p.fine[i] {
+				reason = p.wrong(lakeward.Field{Type: l.Type, Item: l.Item}, v, k)
+			}
 		}
 		if reason != "" {
 			p.reject(p.at[k]+1, l.Path, "%s", reason)
@@ -230,21 +235,9 @@ func (p *parquetRows) wrongItems(f lakeward.Field, v *vector.Vector, k int) stri
 	return ""
 }
 
-// wrongText looks at the texts of a dictionary once.
+// wrongText looks at a text, unless it is known to be good.
 func (p *parquetRows) wrongText(v *vector.Vector, k int) string {
-	if v.Dict == nil {
-		return badText(v.Str(k))
-	}
-	good, known := p.texts[v.Dict]
-	if !known {
-		good = true
-		for i := range v.Dict.Len() {
-			good = good && badText(v.Dict.Value(int32(i))) == ""
-		}
-		clear(p.texts) // dictionaries come and go with the row groups
-		p.texts[v.Dict] = good
-	}
-	if good {
+	if p.clean[v] {
 		return ""
 	}
 	return badText(v.Str(k))
