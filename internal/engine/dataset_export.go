@@ -245,6 +245,8 @@ func (e *Engine) writeRecords(ctx context.Context, out io.Writer, p datasetPart,
 	if err != nil {
 		return 0, err
 	}
+	packed = compress.Behind(packed)
+	defer packed.Close() // after an error; it does nothing twice
 	fields := plan.Datasets[p.dataset].Fields
 	encoded, err := newRecordEncoder(packed, plan.Destination, fields)
 	if err != nil {

@@ -57,6 +57,8 @@ func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int
 	if err != nil {
 		return 0, err
 	}
+	packed = compress.Behind(packed)
+	defer packed.Close() // after an error; it does nothing twice
 	encoded, err := newEncoder(packed, d, w.s.columns)
 	if err != nil {
 		return 0, err

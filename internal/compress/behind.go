@@ -1,0 +1,89 @@
+package compress
+
+import (
+	"errors"
+	"io"
+)
+
+// A writer behind holds at most behindBlocks blocks, one of which is being filled.
+const (
+	behindBlock  = 256 << 10
+	behindBlocks = 4
+)
+
+// behind hands what is written to another writer in a goroutine of its own, so that packing goes on beside encoding. The
+// bytes are the same.
+type behind struct {
+	to      io.WriteCloser
+	full    chan []byte
+	free    chan []byte
+	ended   chan struct{} // closed when the goroutine has ended
+	broken  chan struct{} // closed at the first error, which is err
+	err     error
+	block   []byte
+	stopped bool
+}
+
+// Behind returns a writer that writes to w in a goroutine of its own. Errors of w come with a later Write or with Close,
+// which writes the rest and closes w. Close must be called, also after an error; only the first counts.
+func Behind(w io.WriteCloser) io.WriteCloser {
+	b := &behind{to: w, full: make(chan []byte, behindBlocks), free: make(chan []byte, behindBlocks), ended: make(chan struct{}), broken: make(chan struct{})}
+	for range behindBlocks {
+		b.free <- nil
+	}
+	b.block = <-b.free
+	go b.run()
+	return b
+}
+
+func (b *behind) run() {
+	defer close(b.ended)
+	for block := range b.full {
+		if b.err == nil {
+			if _, err := b.to.Write(block); err != nil {
+				b.err = err
+				close(b.broken)
+			}
+		}
+		b.free <- block[:0] // never waits: there are as many places as blocks
+	}
+}
+
+// Write copies p.
+func (b *behind) Write(p []byte) (int, error) {
+	if b.stopped {
+		return 0, io.ErrClosedPipe
+	}
+	n := len(p)
+	for len(p) > 0 {
+		select {
+		case <-b.broken:
+			return 0, b.err
+		default:
+		}
+		if b.block == nil {
+			b.block = make([]byte, 0, behindBlock)
+		}
+		k := min(len(p), behindBlock-len(b.block))
+		b.block, p = append(b.block, p[:k]...), p[k:]
+		if len(b.block) == behindBlock {
+			b.full <- b.block // never waits either
+			b.block = <-b.free
+		}
+	}
+	return n, nil
+}
+
+// Close ends the goroutine and closes the writer below, which has everything then.
+func (b *behind) Close() error {
+	if b.stopped {
+		return nil
+	}
+	b.stopped = true
+	if len(b.block) > 0 {
+		b.full <- b.block
+	}
+	close(b.full)
+	<-b.ended
+	return errors.Join(b.err, b.to.Close())
+}
