@@ -130,13 +130,13 @@ func (c *CSV) appendValue(b []byte, v *vector.Vector, i int) []byte {
 	}
 	if c.opt.QuoteAll { // no number, date or time holds a quote or an escape
 		b = append(b, c.opt.Quote...)
-		return append(AppendText(b, v, i), c.opt.Quote...)
+		return append(v.AppendText(b, i), c.opt.Quote...)
 	}
 	if v.Kind != vector.Time {
-		return AppendText(b, v, i)
+		return v.AppendText(b, i)
 	}
 	start := len(b)
-	b = appendTime(b, v.Ints[i])
+	b = v.AppendText(b, i)
 	if c.opt.Delimiter != ":" || c.opt.Quote == "" { // a time holds that delimiter
 		return b
 	}

@@ -2,7 +2,6 @@ package encode
 
 import (
 	"math"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/lakeward/lakeward/internal/vector"
@@ -32,7 +31,7 @@ func (n nullFields) append(b []byte, v *vector.Vector, i int) []byte {
 			return append(b, "null"...)
 		}
 	case vector.Date, vector.Time:
-		return append(AppendText(append(b, '"'), v, i), '"')
+		return append(v.AppendText(append(b, '"'), i), '"')
 	case vector.List:
 		return n.appendList(b, v, i)
 	case vector.Map:
@@ -40,7 +39,7 @@ func (n nullFields) append(b []byte, v *vector.Vector, i int) []byte {
 	case vector.Struct:
 		return n.appendStruct(b, v, i)
 	}
-	return AppendText(b, v, i)
+	return v.AppendText(b, i)
 }
 
 func (n nullFields) appendList(b []byte, v *vector.Vector, i int) []byte {
@@ -83,44 +82,6 @@ func (n nullFields) appendStruct(b []byte, v *vector.Vector, i int) []byte {
 		b = n.append(b, &v.Fields[f], i)
 	}
 	return append(b, '}')
-}
-
-// AppendText writes scalar i as text: numbers, dates and times as FMT-10a says; nothing for null.
-func AppendText(b []byte, v *vector.Vector, i int) []byte {
-	if v.IsNull(i) {
-		return b
-	}
-	switch v.Kind {
-	case vector.String:
-		return append(b, v.Str(i)...)
-	case vector.Float:
-		return appendDouble(b, v.Floats[i])
-	case vector.Bool:
-		return strconv.AppendBool(b, v.Bools.Get(i))
-	case vector.Date:
-		return appendDate(b, v.Ints[i])
-	case vector.Time:
-		return appendTime(b, v.Ints[i])
-	case vector.Decimal:
-		return appendDecimal(b, v.Ints[i], int(v.Scale))
-	}
-	return strconv.AppendInt(b, v.Ints[i], 10)
-}
-
-// appendDecimal writes units of 10 to the power of -scale, with all digits behind the point.
-func appendDecimal(b []byte, n int64, scale int) []byte {
-	if n < 0 {
-		b, n = append(b, '-'), -n
-	}
-	digits := strconv.FormatInt(n, 10)
-	for len(digits) <= scale {
-		digits = "0" + digits
-	}
-	b = append(b, digits[:len(digits)-scale]...)
-	if scale > 0 {
-		b = append(append(b, '.'), digits[len(digits)-scale:]...)
-	}
-	return b
 }
 
 const hexDigits = "0123456789abcdef"

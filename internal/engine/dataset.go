@@ -169,7 +169,7 @@ func cellText(v *vector.Vector, i int) string {
 	if len(v.Fields) > 0 && !v.IsNull(i) {
 		return string(encode.AppendJSON(nil, v, i))
 	}
-	return string(encode.AppendText(nil, v, i))
+	return string(v.AppendText(nil, i))
 }
 
 // cellHash spreads a value over 64 bits.

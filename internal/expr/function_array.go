@@ -102,7 +102,7 @@ func arrayToString(c *cells) {
 		if len(v.Fields) > 0 {
 			return appendElement(b, v, k)
 		}
-		return appendScalar(b, v, k)
+		return v.AppendText(b, k)
 	})
 }
 

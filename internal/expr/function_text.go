@@ -177,7 +177,7 @@ func scalarItems(n *Node) error {
 
 // joinItems joins the items of a list as text, nulls left out.
 func joinItems(c *cells) {
-	join(c, func(b []byte, v *vector.Vector, k int) []byte { return appendScalar(b, v, k) })
+	join(c, func(b []byte, v *vector.Vector, k int) []byte { return v.AppendText(b, k) })
 }
 
 func join(c *cells, write func(b []byte, v *vector.Vector, k int) []byte) {

@@ -1,4 +1,4 @@
-package encode
+package vector
 
 import (
 	"math"
@@ -10,6 +10,44 @@ const (
 	dayMillis = 86_400_000
 	dayLayout = "2006-01-02"
 )
+
+// AppendText writes scalar i as text, as it stands in files: numbers, dates and times as FMT-10a says; nothing for null.
+func (v *Vector) AppendText(b []byte, i int) []byte {
+	if v.IsNull(i) {
+		return b
+	}
+	switch v.Kind {
+	case String:
+		return append(b, v.Str(i)...)
+	case Float:
+		return appendDouble(b, v.Floats[i])
+	case Bool:
+		return strconv.AppendBool(b, v.Bools.Get(i))
+	case Date:
+		return appendDate(b, v.Ints[i])
+	case Time:
+		return appendTime(b, v.Ints[i])
+	case Decimal:
+		return appendDecimal(b, v.Ints[i], int(v.Scale))
+	}
+	return strconv.AppendInt(b, v.Ints[i], 10)
+}
+
+// appendDecimal writes units of 10 to the power of -scale, with all digits behind the point.
+func appendDecimal(b []byte, n int64, scale int) []byte {
+	if n < 0 {
+		b, n = append(b, '-'), -n
+	}
+	digits := strconv.FormatInt(n, 10)
+	for len(digits) <= scale {
+		digits = "0" + digits
+	}
+	b = append(b, digits[:len(digits)-scale]...)
+	if scale > 0 {
+		b = append(append(b, '.'), digits[len(digits)-scale:]...)
+	}
+	return b
+}
 
 // appendDate writes days since 1970 as yyyy-MM-dd (FMT-10).
 func appendDate(b []byte, days int64) []byte {
