@@ -7,7 +7,6 @@ package dataprep
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -52,7 +51,7 @@ func (t token) is(words ...string) bool {
 type problem = expr.Problem
 
 func problemAt(code string, pos int, format string, args ...any) *problem {
-	return &problem{Code: code, Pos: pos, Msg: fmt.Sprintf(format, args...)}
+	return expr.ProblemAt(code, pos, format, args...)
 }
 
 // reserved words are no names of fields, unless they are written ${so}.
@@ -62,21 +61,11 @@ func reserved() []string {
 
 // lex splits a field into words; the last is the end.
 func lex(src string) ([]token, *problem) {
-	var out []token
-	for pos := 0; ; {
-		for pos < len(src) && strings.IndexByte(" \t\r\n", src[pos]) >= 0 {
-			pos++
-		}
-		if pos == len(src) {
-			return append(out, token{kind: endToken, pos: pos}), nil
-		}
-		t, n, err := next(src, pos)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, t)
-		pos += n
+	out, end, err := expr.Words(src, next)
+	if err != nil {
+		return nil, err
 	}
+	return append(out, token{kind: endToken, pos: end}), nil
 }
 
 func next(src string, pos int) (token, int, *problem) {
@@ -86,8 +75,7 @@ func next(src string, pos int) (token, int, *problem) {
 	case c == '"' || c == '\'':
 		return lexString(src, pos)
 	case c >= '0' && c <= '9':
-		t, n := lexNumber(rest, pos)
-		return t, n, nil
+		return lexNumber(rest, pos)
 	case strings.HasPrefix(rest, "${"):
 		end := strings.IndexByte(rest, '}')
 		if end < 3 {
@@ -136,7 +124,7 @@ func lexString(src string, pos int) (token, int, *problem) {
 			}
 			return token{stringToken, b.String(), pos}, i + 1 - pos, nil
 		case '\\':
-			i += escape(src[i:], &b)
+			i += expr.Unescape(src[i:], `"'`, &b)
 		default:
 			b.WriteByte(src[i])
 		}
@@ -144,49 +132,10 @@ func lexString(src string, pos int) (token, int, *problem) {
 	return token{}, 0, problemAt("EXPR-1001", pos, "the text that starts here has no closing quote")
 }
 
-// escape decodes the escape at the start of s and returns how many bytes follow its first. A back slash before any other
-// character stands for itself, so that patterns need no second one.
-func escape(s string, b *strings.Builder) int {
-	if len(s) < 2 {
-		b.WriteByte('\\')
-		return 0
+func lexNumber(rest string, pos int) (token, int, *problem) {
+	n, double := expr.NumberLength(rest)
+	if double {
+		return token{doubleToken, rest[:n], pos}, n, nil
 	}
-	if i := strings.IndexByte(`"'\nrt`, s[1]); i >= 0 {
-		b.WriteByte("\"'\\\n\r\t"[i])
-		return 1
-	}
-	if s[1] == 'u' && len(s) >= 6 {
-		if r, err := strconv.ParseUint(s[2:6], 16, 32); err == nil {
-			b.WriteRune(rune(r))
-			return 5
-		}
-	}
-	b.WriteByte('\\')
-	return 0
-}
-
-func lexNumber(rest string, pos int) (token, int) {
-	n, kind := digits(rest), intToken
-	if n+1 < len(rest) && rest[n] == '.' && digits(rest[n+1:]) > 0 {
-		kind = doubleToken
-		n += 1 + digits(rest[n+1:])
-	}
-	if n < len(rest) && (rest[n] == 'e' || rest[n] == 'E') {
-		m := n + 1
-		if m < len(rest) && (rest[m] == '+' || rest[m] == '-') {
-			m++
-		}
-		if d := digits(rest[min(m, len(rest)):]); d > 0 {
-			kind, n = doubleToken, m+d
-		}
-	}
-	return token{kind, rest[:n], pos}, n
-}
-
-func digits(s string) int {
-	n := 0
-	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
-		n++
-	}
-	return n
+	return token{intToken, rest[:n], pos}, n, nil
 }

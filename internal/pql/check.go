@@ -1,7 +1,6 @@
 package pql
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -23,7 +22,7 @@ type Scope struct {
 func Parse(src string, scope Scope) (*expr.Node, error) {
 	s, err := parse(src)
 	if err != nil {
-		return nil, userError(src, []*ruleError{err})
+		return nil, expr.SourceError(src, []problem{*err})
 	}
 	c := &checker{scope: scope}
 	n := c.condition(s)
@@ -34,7 +33,7 @@ func Parse(src string, scope Scope) (*expr.Node, error) {
 		c.fail("EXPR-2001", s.pos, "the rule takes more than %d steps for each profile; what a name of let stands for is worked out wherever the name stands", maxCost)
 	}
 	if len(c.errs) > 0 {
-		return nil, userError(src, c.errs)
+		return nil, expr.SourceError(src, c.errs)
 	}
 	return n, nil
 }
@@ -44,13 +43,13 @@ type checker struct {
 	profile    string // the rule's name for the profile
 	variables  []variable
 	levels     []level // arrays around the current place, the innermost last
-	errs       []*ruleError
+	errs       []problem
 	conditions int
 }
 
 func (c *checker) fail(code string, pos int, format string, args ...any) *expr.Node {
 	if len(c.errs) < 50 {
-		c.errs = append(c.errs, &ruleError{code, pos, fmt.Sprintf(format, args...)})
+		c.errs = append(c.errs, *problemAt(code, pos, format, args...))
 	}
 	return nil
 }

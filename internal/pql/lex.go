@@ -6,7 +6,6 @@ package pql
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -50,44 +49,23 @@ func (t token) is(word string) bool {
 	return t.kind == nameToken && strings.EqualFold(t.text, word)
 }
 
-// ruleError is an error at a byte offset of the rule.
-type ruleError struct {
-	code string
-	pos  int
-	msg  string
-}
+// problem is an error at a byte offset of the rule; nil is none.
+type problem = expr.Problem
 
-func (e *ruleError) Error() string { return e.msg }
-
-// userError makes the message of section 6.
-func userError(src string, errs []*ruleError) error {
-	var problems []expr.Problem
-	for _, e := range errs {
-		problems = append(problems, expr.Problem{Code: e.code, Pos: e.pos, Msg: e.msg})
-	}
-	return expr.SourceError(src, problems)
+func problemAt(code string, pos int, format string, args ...any) *problem {
+	return expr.ProblemAt(code, pos, format, args...)
 }
 
 // lex splits a rule into words; the last is the end.
-func lex(src string) ([]token, *ruleError) {
-	var out []token
-	for pos := 0; ; {
-		for pos < len(src) && strings.IndexByte(" \t\r\n", src[pos]) >= 0 {
-			pos++
-		}
-		if pos == len(src) {
-			return append(out, token{kind: endToken, pos: pos}), nil
-		}
-		t, n, err := next(src, pos)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, t)
-		pos += n
+func lex(src string) ([]token, *problem) {
+	out, end, err := expr.Words(src, next)
+	if err != nil {
+		return nil, err
 	}
+	return append(out, token{kind: endToken, pos: end}), nil
 }
 
-func next(src string, pos int) (token, int, *ruleError) {
+func next(src string, pos int) (token, int, *problem) {
 	rest := src[pos:]
 	c, _ := utf8.DecodeRuneInString(rest)
 	switch {
@@ -119,66 +97,28 @@ func next(src string, pos int) (token, int, *ruleError) {
 	case '|':
 		msg = `expected and, or or the end, found "||"; write or`
 	}
-	return token{}, 0, &ruleError{"RULE-1001", pos, msg}
+	return token{}, 0, problemAt("RULE-1001", pos, "%s", msg)
 }
 
-func lexString(src string, pos int) (token, int, *ruleError) {
+func lexString(src string, pos int) (token, int, *problem) {
 	var b strings.Builder
 	for i := pos + 1; i < len(src); i++ {
 		switch src[i] {
 		case '"':
 			return token{stringToken, b.String(), pos}, i + 1 - pos, nil
 		case '\\':
-			i += escape(src[i:], &b)
+			i += expr.Unescape(src[i:], `"`, &b) // L5
 		default:
 			b.WriteByte(src[i])
 		}
 	}
-	return token{}, 0, &ruleError{"RULE-1001", pos, "the text that starts here has no closing quote"}
+	return token{}, 0, problemAt("RULE-1001", pos, "the text that starts here has no closing quote")
 }
 
-// escape decodes the escape at the start of s and returns how many bytes follow its first (L5).
-func escape(s string, b *strings.Builder) int {
-	if len(s) < 2 {
-		b.WriteByte('\\')
-		return 0
+func lexNumber(rest string, pos int) (token, int, *problem) {
+	n, double := expr.NumberLength(rest)
+	if double {
+		return token{doubleToken, rest[:n], pos}, n, nil
 	}
-	if i := strings.IndexByte(`"\nrt`, s[1]); i >= 0 {
-		b.WriteByte("\"\\\n\r\t"[i])
-		return 1
-	}
-	if s[1] == 'u' && len(s) >= 6 {
-		if r, err := strconv.ParseUint(s[2:6], 16, 32); err == nil {
-			b.WriteRune(rune(r))
-			return 5
-		}
-	}
-	b.WriteByte('\\') // any other backslash stands for itself
-	return 0
-}
-
-func lexNumber(rest string, pos int) (token, int, *ruleError) {
-	n, kind := digits(rest), intToken
-	if n+1 < len(rest) && rest[n] == '.' && digits(rest[n+1:]) > 0 {
-		kind = doubleToken
-		n += 1 + digits(rest[n+1:])
-	}
-	if n < len(rest) && (rest[n] == 'e' || rest[n] == 'E') {
-		m := n + 1
-		if m < len(rest) && (rest[m] == '+' || rest[m] == '-') {
-			m++
-		}
-		if d := digits(rest[min(m, len(rest)):]); d > 0 {
-			kind, n = doubleToken, m+d
-		}
-	}
-	return token{kind, rest[:n], pos}, n, nil
-}
-
-func digits(s string) int {
-	n := 0
-	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
-		n++
-	}
-	return n
+	return token{intToken, rest[:n], pos}, n, nil
 }

@@ -1,7 +1,6 @@
 package pql
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,12 +29,12 @@ type parser struct {
 }
 
 // parse turns a rule into syntax; the error is the first one.
-func parse(src string) (*syntax, *ruleError) {
+func parse(src string) (*syntax, *problem) {
 	if len(src) > maxRule {
-		return nil, &ruleError{"RULE-1005", 0, "the rule is longer than 1 MiB"}
+		return nil, problemAt("RULE-1005", 0, "the rule is longer than 1 MiB")
 	}
 	if strings.TrimSpace(src) == "" {
-		return nil, &ruleError{"RULE-1004", 0, "the rule is empty"}
+		return nil, problemAt("RULE-1004", 0, "the rule is empty")
 	}
 	tokens, err := lex(src)
 	if err != nil {
@@ -54,7 +53,7 @@ func parse(src string) (*syntax, *ruleError) {
 		return nil, p.unexpected("and, or or the end")
 	}
 	if len(src)-p.listed > maxOutside {
-		return nil, &ruleError{"RULE-1005", 0, "the rule is longer than 64 KiB without its lists"}
+		return nil, problemAt("RULE-1005", 0, "the rule is longer than 64 KiB without its lists")
 	}
 	return n, nil
 }
@@ -76,30 +75,30 @@ func (p *parser) accept(word string) (token, bool) {
 	return token{}, false
 }
 
-func (p *parser) expect(word string) *ruleError {
+func (p *parser) expect(word string) *problem {
 	if _, ok := p.accept(word); !ok {
 		return p.unexpected(word)
 	}
 	return nil
 }
 
-func (p *parser) unexpected(want string) *ruleError {
+func (p *parser) unexpected(want string) *problem {
 	t := p.peek()
 	found := "the end"
 	if t.kind != endToken {
 		found = strconv.Quote(t.text)
 	}
-	return &ruleError{"RULE-1001", t.pos, fmt.Sprintf("expected %s, found %s", want, found)}
+	return problemAt("RULE-1001", t.pos, "expected %s, found %s", want, found)
 }
 
 // later refuses what the language has and this version does not evaluate (K9).
-func later(t token) *ruleError {
-	return &ruleError{"RULE-1001", t.pos, t.text + " is not supported yet"}
+func later(t token) *problem {
+	return problemAt("RULE-1001", t.pos, "%s", t.text+" is not supported yet")
 }
 
-func (p *parser) enter() *ruleError {
+func (p *parser) enter() *problem {
 	if p.depth++; p.depth > maxDepth {
-		return &ruleError{"RULE-1005", p.peek().pos, fmt.Sprintf("nested deeper than %d", maxDepth)}
+		return problemAt("RULE-1005", p.peek().pos, "nested deeper than %d", maxDepth)
 	}
 	return nil
 }
@@ -115,7 +114,7 @@ func (p *parser) profile() string {
 }
 
 // expression parses "let" NAME "=" or "in" expr, or a condition.
-func (p *parser) expression() (*syntax, *ruleError) {
+func (p *parser) expression() (*syntax, *problem) {
 	t := p.peek()
 	if !t.is("let") {
 		return p.or()
@@ -148,7 +147,7 @@ func (p *parser) expression() (*syntax, *ruleError) {
 }
 
 // inside parses between brackets, where a bare in is the operator again.
-func (p *parser) inside(parse func() (*syntax, *ruleError)) (*syntax, *ruleError) {
+func (p *parser) inside(parse func() (*syntax, *problem)) (*syntax, *problem) {
 	before := p.bareIn
 	p.bareIn = false
 	n, err := parse()
@@ -156,13 +155,13 @@ func (p *parser) inside(parse func() (*syntax, *ruleError)) (*syntax, *ruleError
 	return n, err
 }
 
-func (p *parser) or() (*syntax, *ruleError)  { return p.left(p.and, "or") }
-func (p *parser) and() (*syntax, *ruleError) { return p.left(p.not, "and") }
-func (p *parser) add() (*syntax, *ruleError) { return p.left(p.mul, "+", "-") }
-func (p *parser) mul() (*syntax, *ruleError) { return p.left(p.unary, "*", "/", "%") }
+func (p *parser) or() (*syntax, *problem)  { return p.left(p.and, "or") }
+func (p *parser) and() (*syntax, *problem) { return p.left(p.not, "and") }
+func (p *parser) add() (*syntax, *problem) { return p.left(p.mul, "+", "-") }
+func (p *parser) mul() (*syntax, *problem) { return p.left(p.unary, "*", "/", "%") }
 
 // left parses operands that operators join from left to right.
-func (p *parser) left(operand func() (*syntax, *ruleError), ops ...string) (*syntax, *ruleError) {
+func (p *parser) left(operand func() (*syntax, *problem), ops ...string) (*syntax, *problem) {
 	n, err := operand()
 	for err == nil {
 		i := slices.IndexFunc(ops, p.peek().is)
@@ -178,7 +177,7 @@ func (p *parser) left(operand func() (*syntax, *ruleError), ops ...string) (*syn
 	return nil, err
 }
 
-func (p *parser) not() (*syntax, *ruleError) {
+func (p *parser) not() (*syntax, *problem) {
 	t := p.peek()
 	if p.quantifies() {
 		return p.quantifier()
@@ -195,7 +194,7 @@ func (p *parser) not() (*syntax, *ruleError) {
 	return &syntax{op: "not", args: []*syntax{n}, pos: t.pos}, err
 }
 
-func (p *parser) compare() (*syntax, *ruleError) {
+func (p *parser) compare() (*syntax, *problem) {
 	n, err := p.add()
 	if err != nil {
 		return nil, err
@@ -219,12 +218,12 @@ func (p *parser) compare() (*syntax, *ruleError) {
 		return nil, err
 	}
 	if j := slices.IndexFunc(ops[:6], p.peek().is); j >= 0 {
-		return nil, &ruleError{"RULE-1001", p.peek().pos, "comparisons cannot be chained; join them with and"}
+		return nil, problemAt("RULE-1001", p.peek().pos, "comparisons cannot be chained; join them with and")
 	}
 	return &syntax{op: ops[i], args: []*syntax{n, right}, pos: t.pos}, nil
 }
 
-func (p *parser) unary() (*syntax, *ruleError) {
+func (p *parser) unary() (*syntax, *problem) {
 	t := p.peek()
 	if !t.is("-") {
 		return p.postfix()
@@ -238,7 +237,7 @@ func (p *parser) unary() (*syntax, *ruleError) {
 	return &syntax{op: "neg", args: []*syntax{n}, pos: t.pos}, err
 }
 
-func (p *parser) postfix() (*syntax, *ruleError) {
+func (p *parser) postfix() (*syntax, *problem) {
 	n, err := p.primary()
 	for err == nil {
 		if p.peek().is("[") {
@@ -268,7 +267,7 @@ func (p *parser) postfix() (*syntax, *ruleError) {
 }
 
 // index parses "[" STRING "]", a key, or "[" expr "]", a filter.
-func (p *parser) index(n *syntax) (*syntax, *ruleError) {
+func (p *parser) index(n *syntax) (*syntax, *problem) {
 	if err := p.enter(); err != nil {
 		return nil, err
 	}
@@ -282,7 +281,7 @@ func (p *parser) index(n *syntax) (*syntax, *ruleError) {
 }
 
 // arguments parses "(" [ expr { "," expr } ] ")".
-func (p *parser) arguments() ([]*syntax, *ruleError) {
+func (p *parser) arguments() ([]*syntax, *problem) {
 	if err := p.enter(); err != nil {
 		return nil, err
 	}
@@ -304,7 +303,7 @@ func (p *parser) arguments() ([]*syntax, *ruleError) {
 	}
 }
 
-func (p *parser) primary() (*syntax, *ruleError) {
+func (p *parser) primary() (*syntax, *problem) {
 	t := p.take()
 	switch {
 	case t.kind == stringToken:
@@ -321,7 +320,7 @@ func (p *parser) primary() (*syntax, *ruleError) {
 		}
 		defer func() { p.depth-- }()
 		if c := p.peek(); c.is(")") {
-			return nil, &ruleError{"RULE-1004", c.pos, "the parentheses are empty"}
+			return nil, problemAt("RULE-1004", c.pos, "the parentheses are empty")
 		}
 		n, err := p.inside(p.expression)
 		if err != nil {
@@ -347,7 +346,7 @@ func (p *parser) primary() (*syntax, *ruleError) {
 }
 
 // name parses a field path or one of the functions.
-func (p *parser) name(t token) (*syntax, *ruleError) {
+func (p *parser) name(t token) (*syntax, *problem) {
 	switch {
 	case t.is("this"):
 		return &syntax{op: "this", pos: t.pos}, nil
@@ -356,7 +355,7 @@ func (p *parser) name(t token) (*syntax, *ruleError) {
 	case t.is("chain") && p.peek().is("("):
 		return p.chain(t)
 	case t.is("select"), t.is("exists"), t.is("forall"), t.is("let"):
-		return nil, &ruleError{"RULE-1001", t.pos, "put " + t.text + " into parentheses here"}
+		return nil, problemAt("RULE-1001", t.pos, "%s", "put "+t.text+" into parentheses here")
 	}
 	for _, word := range []string{"now", "today", "yesterday", "tomorrow"} {
 		if t.is(word) {
@@ -375,18 +374,18 @@ func (p *parser) name(t token) (*syntax, *ruleError) {
 	}
 	if !t.is("date") {
 		if isMethod(t.text) {
-			return nil, &ruleError{"RULE-1001", t.pos, "write it behind its value, as in x." + t.text + "()"}
+			return nil, problemAt("RULE-1001", t.pos, "%s", "write it behind its value, as in x."+t.text+"()")
 		}
 		if slices.Contains(laterFunctions(), t.text) {
 			return nil, later(t)
 		}
-		return nil, &ruleError{"RULE-1001", t.pos, "no function " + strconv.Quote(t.text)}
+		return nil, problemAt("RULE-1001", t.pos, "%s", "no function "+strconv.Quote(t.text))
 	}
 	return &syntax{op: "date", args: args, pos: t.pos}, nil
 }
 
 // outer parses "^" { "^" } [ "." ] NAME.
-func (p *parser) outer(at token) (*syntax, *ruleError) {
+func (p *parser) outer(at token) (*syntax, *problem) {
 	n := &syntax{op: "path", pos: at.pos, ups: 1}
 	for p.peek().is("^") {
 		p.take()
@@ -402,7 +401,7 @@ func (p *parser) outer(at token) (*syntax, *ruleError) {
 	return n, nil
 }
 
-func (p *parser) array(open token) (*syntax, *ruleError) {
+func (p *parser) array(open token) (*syntax, *problem) {
 	n := &syntax{op: "array", pos: open.pos}
 	if _, ok := p.accept("]"); ok {
 		return n, nil
@@ -414,7 +413,7 @@ func (p *parser) array(open token) (*syntax, *ruleError) {
 		}
 		n.args = append(n.args, item)
 		if len(n.args) > maxItems {
-			return nil, &ruleError{"RULE-1005", open.pos, "more than 100,000 values in a list"}
+			return nil, problemAt("RULE-1005", open.pos, "more than 100,000 values in a list")
 		}
 		if _, ok := p.accept(","); !ok {
 			p.listed += p.peek().pos - open.pos

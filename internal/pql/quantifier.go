@@ -34,7 +34,7 @@ func isSum(t token) bool {
 }
 
 // quantifier parses ( select | exists | forall ) bindings, or ( sum | average | min | max ) add over bindings.
-func (p *parser) quantifier() (*syntax, *ruleError) {
+func (p *parser) quantifier() (*syntax, *problem) {
 	if err := p.enter(); err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (p *parser) quantifier() (*syntax, *ruleError) {
 }
 
 // binding parses NAME from postfix [ ( where | : ) or ].
-func (p *parser) binding() (b binding, err *ruleError) {
+func (p *parser) binding() (b binding, err *problem) {
 	b.name = p.take()
 	if b.name.kind != nameToken {
 		p.at--
@@ -187,7 +187,7 @@ func (c *checker) forall(s *syntax, binds []binding, conds []*expr.Node) *expr.N
 }
 
 // chain parses one step of chain(xEvent, timestamp, [NAME: what(...) when(...) count(...)]).
-func (p *parser) chain(at token) (*syntax, *ruleError) {
+func (p *parser) chain(at token) (*syntax, *problem) {
 	if err := p.enter(); err != nil {
 		return nil, err
 	}
@@ -219,7 +219,7 @@ func (p *parser) chain(at token) (*syntax, *ruleError) {
 		return nil, err
 	}
 	if t := p.peek(); t.is(",") {
-		return nil, &ruleError{"RULE-1001", at.pos, "CHAIN with several steps is not supported yet"}
+		return nil, problemAt("RULE-1001", at.pos, "CHAIN with several steps is not supported yet")
 	}
 	if err := p.expect("]"); err != nil {
 		return nil, err
@@ -228,7 +228,7 @@ func (p *parser) chain(at token) (*syntax, *ruleError) {
 }
 
 // step parses the parts of a step: conditions become further arguments of the chain, its count a text such as ">= 2".
-func (p *parser) step(n *syntax) *ruleError {
+func (p *parser) step(n *syntax) *problem {
 	for {
 		t := p.peek()
 		if !t.is("what") && !t.is("where") && !t.is("when") && !t.is("count") {
@@ -238,7 +238,7 @@ func (p *parser) step(n *syntax) *ruleError {
 		if err := p.expect("("); err != nil {
 			return err
 		}
-		var err *ruleError
+		var err *problem
 		switch {
 		case t.is("when"):
 			var w *syntax
@@ -262,7 +262,7 @@ func (p *parser) step(n *syntax) *ruleError {
 	}
 }
 
-func (p *parser) stepCount(n *syntax) *ruleError {
+func (p *parser) stepCount(n *syntax) *problem {
 	n.when = &when{cmp: expr.GE}
 	if slices.ContainsFunc(comparisons(), p.peek().is) {
 		n.when.cmp = comparisonOf(p.take().text)

@@ -49,7 +49,7 @@ func unitOf(word string) (expr.Unit, bool) {
 }
 
 // unit takes a unit of time.
-func (p *parser) unit() (expr.Unit, *ruleError) {
+func (p *parser) unit() (expr.Unit, *problem) {
 	t := p.peek()
 	u, ok := unitOf(t.text)
 	if t.kind != nameToken || !ok {
@@ -60,9 +60,9 @@ func (p *parser) unit() (expr.Unit, *ruleError) {
 }
 
 // occurs parses what stands behind the word (pql.md 2, when).
-func (p *parser) occurs(left *syntax, at token) (*syntax, *ruleError) {
+func (p *parser) occurs(left *syntax, at token) (*syntax, *problem) {
 	w := &when{}
-	var err *ruleError
+	var err *problem
 	switch {
 	case slices.ContainsFunc(comparisons(), p.peek().is):
 		err = p.distance(w)
@@ -97,18 +97,18 @@ func (p *parser) direction(otherwise expr.Direction) expr.Direction {
 }
 
 // distance parses CMP INT UNIT ( before | after | from ) time.
-func (p *parser) distance(w *when) *ruleError {
+func (p *parser) distance(w *when) *problem {
 	w.distance, w.cmp = true, comparisonOf(p.take().text)
 	n := p.peek()
 	w.nPos = n.pos
 	if n.is("-") {
-		return &ruleError{"RULE-1005", n.pos, "a number from 0 is needed; before and after say on which side"}
+		return problemAt("RULE-1005", n.pos, "a number from 0 is needed; before and after say on which side")
 	}
 	if n.kind != intToken {
 		return p.unexpected("a whole number")
 	}
 	w.n = p.take().text
-	var err *ruleError
+	var err *problem
 	if w.unit, err = p.unit(); err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func comparisonOf(sign string) expr.Cmp {
 }
 
 // moment parses ( this | last | next ) UNIT, or a value.
-func (p *parser) moment() (moment, *ruleError) {
+func (p *parser) moment() (moment, *problem) {
 	for i, word := range []string{"last", "this", "next"} {
 		if !p.peek().is(word) || p.at+1 >= len(p.tokens) {
 			continue
