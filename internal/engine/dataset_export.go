@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"strings"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/lakeward/lakeward"
-	"github.com/lakeward/lakeward/internal/compress"
 	"github.com/lakeward/lakeward/internal/encode"
-	"github.com/lakeward/lakeward/internal/encrypt"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -234,21 +231,16 @@ func (e *Engine) loadDatasets(ctx context.Context, r *lakeward.Run) (*load, erro
 
 // writeRecords puts the rows of a file into out: read, nest, encode, compress, encrypt.
 func (e *Engine) writeRecords(ctx context.Context, out io.Writer, p datasetPart, plan *lakeward.Plan, name string) (int64, error) {
-	sealed, err := encrypt.New(out, plan.Keys, strings.TrimSuffix(name, lakeward.EncryptedSuffix), now())
-	if err != nil {
-		return 0, cannotEncrypt(err)
-	}
-	if p.copied {
-		return p.rows, errors.Join(e.warehouse.CopyFile(p.pieces[0].file, sealed), sealed.Close())
-	}
-	packed, err := compress.New(sealed, plan.Destination.Around())
+	around, err := newEnvelope(out, plan, name)
 	if err != nil {
 		return 0, err
 	}
-	packed = compress.Behind(packed)
-	defer packed.Close() // after an error; it does nothing twice
+	defer around.Close() // after an error
+	if p.copied {        // Parquet, which is packed inside
+		return p.rows, errors.Join(e.warehouse.CopyFile(p.pieces[0].file, around), around.Close())
+	}
 	fields := plan.Datasets[p.dataset].Fields
-	encoded, err := newRecordEncoder(packed, plan.Destination, fields)
+	encoded, err := newRecordEncoder(around, plan.Destination, fields)
 	if err != nil {
 		return 0, err
 	}
@@ -263,7 +255,7 @@ func (e *Engine) writeRecords(ctx context.Context, out io.Writer, p datasetPart,
 			}
 		}
 	}
-	return encoded.Rows(), errors.Join(encoded.Close(), packed.Close(), sealed.Close())
+	return encoded.Rows(), errors.Join(encoded.Close(), around.Close())
 }
 
 // newRecordEncoder starts a file of a dataset. Null values are left out of JSON (FMT-15).

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 
 	"github.com/lakeward/lakeward"
-	"github.com/lakeward/lakeward/internal/compress"
 	"github.com/lakeward/lakeward/internal/encode"
-	"github.com/lakeward/lakeward/internal/encrypt"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -48,18 +45,12 @@ type partWriter struct {
 
 // write puts the rows of a part into out and returns their number.
 func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int64, err error) {
-	d := w.plan.Destination
-	sealed, err := encrypt.New(out, w.plan.Keys, strings.TrimSuffix(w.name, lakeward.EncryptedSuffix), now())
-	if err != nil {
-		return 0, cannotEncrypt(err)
-	}
-	packed, err := compress.New(sealed, d.Around())
+	around, err := newEnvelope(out, w.plan, w.name)
 	if err != nil {
 		return 0, err
 	}
-	packed = compress.Behind(packed)
-	defer packed.Close() // after an error; it does nothing twice
-	encoded, err := newEncoder(packed, d, w.s.columns)
+	defer around.Close() // after an error
+	encoded, err := newEncoder(around, w.plan.Destination, w.s.columns)
 	if err != nil {
 		return 0, err
 	}
@@ -83,8 +74,7 @@ func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int
 		w.ambiguous = csv.Ambiguous()
 	}
 	w.failed = projected.sources.failed
-	// In this order: each Close writes its last bytes into the next.
-	return encoded.Rows(), errors.Join(encoded.Close(), packed.Close(), sealed.Close())
+	return encoded.Rows(), errors.Join(encoded.Close(), around.Close()) // in this order: the last bytes go from one into the other
 }
 
 // within is a chunk without the rows that are too many behind those that were written.
