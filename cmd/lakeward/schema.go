@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/lakeward/lakeward"
 )
@@ -13,18 +14,32 @@ func schemaCommand(a *app) *cobra.Command {
 	return group("schema", "Schemas of datasets", schemaCreate(a), schemaEdit(a), schemaList(a), schemaShow(a), schemaUnion(a))
 }
 
+// schemaFile is a file of fields, or a definition in it.
+type schemaFile struct{ path, definition string }
+
+func (f *schemaFile) register(fl *pflag.FlagSet) {
+	fl.StringVar(&f.path, "file", "", "JSON Schema file with identity and xdmType, or -")
+	fl.StringVar(&f.definition, "definition", "", "take this definition of the file instead of the file itself")
+}
+
+// read returns the fields; needed says which file it must be.
+func (f *schemaFile) read(a *app, needed string) ([]lakeward.Field, error) {
+	if f.path == "" {
+		return nil, usage("--file is needed: %s, or - for standard input", needed)
+	}
+	b, err := a.readInput(f.path)
+	if err != nil {
+		return nil, err
+	}
+	return lakeward.ParseSchema(b, f.definition)
+}
+
 func schemaCreate(a *app) *cobra.Command {
-	var file, class, definition string
+	var f schemaFile
+	var class string
 	var profile bool
 	c := &cobra.Command{Use: "create NAME --file FILE", Short: "Create a schema from a JSON Schema file", Args: exactly("NAME"), RunE: func(c *cobra.Command, args []string) error {
-		if file == "" {
-			return usage("--file is needed: a JSON Schema file, or - for standard input")
-		}
-		b, err := a.readInput(file)
-		if err != nil {
-			return err
-		}
-		fields, err := lakeward.ParseSchema(b, definition)
+		fields, err := f.read(a, "a JSON Schema file")
 		if err != nil {
 			return err
 		}
@@ -36,24 +51,16 @@ func schemaCreate(a *app) *cobra.Command {
 			return a.print(s, func() table { return schemaTable(s) })
 		})
 	}}
-	c.Flags().StringVar(&file, "file", "", "JSON Schema file with identity and xdmType, or -")
+	f.register(c.Flags())
 	c.Flags().StringVar(&class, "class", string(lakeward.RecordClass), "record (the newest one wins) or event (appended)")
-	c.Flags().StringVar(&definition, "definition", "", "take this definition of the file instead of the file itself")
 	c.Flags().BoolVar(&profile, "profile", true, "records feed the profile store")
 	return c
 }
 
 func schemaEdit(a *app) *cobra.Command {
-	var file, definition string
+	var f schemaFile
 	c := &cobra.Command{Use: "edit NAME --file FILE", Short: "Add fields to a schema; what is stored stays as it is", Args: exactly("NAME"), RunE: func(c *cobra.Command, args []string) error {
-		if file == "" {
-			return usage("--file is needed: a JSON Schema file with all fields, the new ones too, or - for standard input")
-		}
-		b, err := a.readInput(file)
-		if err != nil {
-			return err
-		}
-		fields, err := lakeward.ParseSchema(b, definition)
+		fields, err := f.read(a, "a JSON Schema file with all fields, the new ones too")
 		if err != nil {
 			return err
 		}
@@ -65,8 +72,7 @@ func schemaEdit(a *app) *cobra.Command {
 			return a.print(s, func() table { return schemaTable(s) })
 		})
 	}}
-	c.Flags().StringVar(&file, "file", "", "JSON Schema file with identity and xdmType, or -")
-	c.Flags().StringVar(&definition, "definition", "", "take this definition of the file instead of the file itself")
+	f.register(c.Flags())
 	return c
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/warehouse"
 )
 
 // compactEvery is how often a service looks for files to merge or to remove although nothing was written: runs
@@ -24,9 +25,6 @@ func (e *Engine) Compact(ctx context.Context, sandbox string, all bool) (lakewar
 		if err == nil {
 			err = e.merge(ctx, sandbox, p.ID, all, &done)
 		}
-		if err == nil {
-			err = e.mergeEvents(ctx, sandbox, p.ID, all, &done)
-		}
 	}
 	removed, rerr := e.warehouse.Remove(ctx, e.store, sandbox) // also when the disk was too full to merge
 	done.RemovedFiles = len(removed)
@@ -40,42 +38,40 @@ func (e *Engine) Compact(ctx context.Context, sandbox string, all bool) (lakewar
 	return done, errors.Join(err, rerr)
 }
 
-// merge merges the profile files of a merge policy until nothing is due.
+// merge merges the files of a merge policy until nothing is due: those of its profiles, then those of its events.
 func (e *Engine) merge(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, all bool, done *lakeward.Compaction) error {
+	err := mergeDue(ctx, sandbox, done, e.store.Union, func() (*warehouse.Compaction, error) { return e.warehouse.Compaction(ctx, sandbox, policy, all) })
+	if err != nil {
+		return err
+	}
+	return mergeDue(ctx, sandbox, done, e.store.EventUnion, func() (*warehouse.EventCompaction, error) {
+		return e.warehouse.EventCompaction(ctx, sandbox, policy, all)
+	})
+}
+
+// compaction is a merge of files that is due.
+type compaction interface {
+	comparable
+	Run(ctx context.Context, union []lakeward.Leaf, at time.Time) (lakeward.Compaction, error)
+}
+
+// mergeDue runs what next gives until that is nil, and adds up what was done.
+func mergeDue[C compaction](ctx context.Context, sandbox string, done *lakeward.Compaction, union func(context.Context, string) ([]lakeward.Leaf, error), next func() (C, error)) error {
 	for {
-		due, err := e.warehouse.Compaction(ctx, sandbox, policy, all)
-		if err != nil || due == nil {
+		due, err := next()
+		if none := *new(C); err != nil || due == none {
 			return err
 		}
-		union, err := e.store.Union(ctx, sandbox)
+		fields, err := union(ctx, sandbox) // after next: what the files hold is among them
 		if err != nil {
 			return err
 		}
-		step, err := due.Run(ctx, union, now())
+		step, err := due.Run(ctx, fields, now())
 		if err != nil {
 			return err
 		}
 		done.Merged, done.Written, done.Generation = done.Merged+step.Merged, done.Written+step.Written, step.Generation
 		done.Profiles, done.Superseded = done.Profiles+step.Profiles, done.Superseded+step.Superseded
-	}
-}
-
-// mergeEvents merges event files until nothing is due.
-func (e *Engine) mergeEvents(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, all bool, done *lakeward.Compaction) error {
-	for {
-		due, err := e.warehouse.EventCompaction(ctx, sandbox, policy, all)
-		if err != nil || due == nil {
-			return err
-		}
-		union, err := e.store.EventUnion(ctx, sandbox)
-		if err != nil {
-			return err
-		}
-		step, err := due.Run(ctx, union, now())
-		if err != nil {
-			return err
-		}
-		done.Merged, done.Written, done.Generation = done.Merged+step.Merged, done.Written+step.Written, step.Generation
 	}
 }
 

@@ -75,9 +75,6 @@ func (e *Engine) closeIdle() {
 	}
 }
 
-// Store is the store for reading; what is written goes through the engine.
-func (e *Engine) Store() *store.Store { return e.store }
-
 // Warehouse is the data at rest, for reading.
 func (e *Engine) Warehouse() *warehouse.Warehouse { return e.warehouse }
 

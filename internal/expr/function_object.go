@@ -68,9 +68,6 @@ func emptyAt(v *vector.Vector, i int) bool {
 	return false
 }
 
-// Lacks reports whether value i is missing: null, or a text, an array, a map or an object with nothing in it (MAN-03).
-func Lacks(v *vector.Vector, i int) bool { return v.IsNull(i) || emptyAt(v, i) }
-
 // buildObject takes names, which are literals, and values.
 func buildObject(args []*Node) (*Node, error) {
 	s := &Shape{Type: Object}

@@ -76,20 +76,28 @@ func readHeirs(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
 	for _, m := range snap.Memberships {
 		oldest = min(oldest, m.Generation)
 	}
-	rows, err := q.QueryContext(ctx, `SELECT generation, heirs FROM identity_change WHERE sandbox = $1 AND policy = $2 AND generation > $3 AND generation <= $4 AND length(heirs) > 0 ORDER BY generation`,
+	var err error
+	snap.Heirs, err = queryHeirs(ctx, q, `SELECT generation, heirs FROM identity_change WHERE sandbox = $1 AND policy = $2 AND generation > $3 AND generation <= $4 AND length(heirs) > 0 ORDER BY generation`,
 		snap.Sandbox, snap.Policy, oldest, snap.Generation)
+	return err
+}
+
+// queryHeirs reads generations and who carries on whom since each.
+func queryHeirs(ctx context.Context, q querier, query string, args ...any) ([]lakeward.Heirs, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
-		return fmt.Errorf("read joined profiles: %w", err)
+		return nil, fmt.Errorf("read joined profiles: %w", err)
 	}
 	defer rows.Close()
+	var out []lakeward.Heirs
 	for rows.Next() {
 		var h lakeward.Heirs
 		if err := rows.Scan(&h.Generation, &h.Pairs); err != nil {
-			return err
+			return nil, err
 		}
-		snap.Heirs = append(snap.Heirs, h)
+		out = append(out, h)
 	}
-	return rows.Err()
+	return out, rows.Err()
 }
 
 // Deletions lists what was deleted, oldest first.

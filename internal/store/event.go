@@ -35,21 +35,10 @@ func readEvents(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
 
 // readEventHeirs reads who carries on whom. Numbers are never given again, so those of old joins do no harm; a rebuild
 // writes the events anew, under the numbers that it gives.
-func readEventHeirs(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
-	rows, err := q.QueryContext(ctx, `SELECT c.generation, c.heirs FROM identity_change c JOIN generation g ON g.sandbox = c.sandbox AND g.no = c.generation
+func readEventHeirs(ctx context.Context, q querier, snap *lakeward.Snapshot) (err error) {
+	snap.EventHeirs, err = queryHeirs(ctx, q, `SELECT c.generation, c.heirs FROM identity_change c JOIN generation g ON g.sandbox = c.sandbox AND g.no = c.generation
 		WHERE c.sandbox = $1 AND c.policy = $2 AND c.generation <= $3 AND length(c.heirs) > 0 AND g.kind <> 'rebuild' ORDER BY c.generation`, snap.Sandbox, snap.Policy, snap.Generation)
-	if err != nil {
-		return fmt.Errorf("read joined profiles: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var h lakeward.Heirs
-		if err := rows.Scan(&h.Generation, &h.Pairs); err != nil {
-			return err
-		}
-		snap.EventHeirs = append(snap.EventHeirs, h)
-	}
-	return rows.Err()
+	return err
 }
 
 // supersedeEvents ends the life of event files at the generation before this one.

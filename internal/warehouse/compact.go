@@ -78,55 +78,62 @@ func (c *Compaction) Run(ctx context.Context, union []lakeward.Leaf, at time.Tim
 	}
 	err := c.write(ctx, union, &change)
 	if err == nil {
-		done.Generation, err = c.commit(ctx, change)
+		done.Generation, err = c.w.commitMerge(ctx, c.snap, change)
 	}
 	if err != nil {
-		c.tidy(context.WithoutCancel(ctx), change)
+		c.w.tidyMerge(ctx, c.snap, change)
 		return done, err
 	}
 	done.Written = len(change.Profiles)
 	return done, nil
 }
 
-// tidy removes what a merge wrote that failed. A commit may be made although it reports an error, so files that are
-// named, or may be, stay.
-func (c *Compaction) tidy(ctx context.Context, change lakeward.Change) {
-	head, err := c.w.Snapshot(ctx, c.snap.Sandbox, c.snap.Policy, 0)
-	if err != nil {
-		return
-	}
-	c.w.holds.drop(head.hold)
-	for _, f := range change.Profiles {
-		if !head.names(f.Table.Path) {
-			c.w.discard(f.Table, f.Identities, f.Fragments)
-		}
-	}
-}
-
-// names reports whether a profile table is part of the snapshot.
-func (s *Snapshot) names(table string) bool {
-	return slices.ContainsFunc(s.Profiles, func(f ProfileFile) bool { return f.Table.Path == table })
-}
-
-// commit makes the change current. A generation that came first is no reason to merge again: its files lie above.
-func (c *Compaction) commit(ctx context.Context, change lakeward.Change) (int64, error) {
+// commitMerge makes the change of a merge current. A generation that came first is no reason to merge again: its files lie
+// above. Only if a file that was merged is part of the snapshot no more, it fails with kind Conflict.
+func (w *Warehouse) commitMerge(ctx context.Context, snap *Snapshot, change lakeward.Change) (int64, error) {
 	for try := 1; ; try++ {
-		generation, err := c.w.catalog.Commit(ctx, c.snap.Sandbox, change)
+		generation, err := w.catalog.Commit(ctx, snap.Sandbox, change)
 		if lakeward.CodeOf(err) != "DATA-1002" || try == commitTries {
 			return generation, err
 		}
-		head, rerr := c.w.Snapshot(ctx, c.snap.Sandbox, c.snap.Policy, 0)
+		head, rerr := w.Snapshot(ctx, snap.Sandbox, snap.Policy, 0)
 		if rerr != nil {
 			return 0, rerr
 		}
-		c.w.holds.drop(head.hold)
-		for _, path := range change.Replaced {
-			if !head.names(path) {
+		w.holds.drop(head.hold)
+		for _, name := range slices.Concat(change.Replaced, change.ReplacedEvents) {
+			if !head.names(name) {
 				return 0, err
 			}
 		}
 		change.Base, change.NextNumber = head.Generation, head.NextNumber
 	}
+}
+
+// tidyMerge removes what a merge wrote that failed. A commit may be made although it reports an error, so files that are
+// named, or may be, stay.
+func (w *Warehouse) tidyMerge(ctx context.Context, snap *Snapshot, change lakeward.Change) {
+	head, err := w.Snapshot(context.WithoutCancel(ctx), snap.Sandbox, snap.Policy, 0)
+	if err != nil {
+		return
+	}
+	w.holds.drop(head.hold)
+	for _, f := range change.Profiles {
+		if !head.names(f.Table.Path) {
+			w.discard(f.Table, f.Identities, f.Fragments)
+		}
+	}
+	for _, f := range change.Events {
+		if !head.names(f.Table.Path) {
+			w.discard(f.Table)
+		}
+	}
+}
+
+// names reports whether a table of profiles or events is part of the snapshot.
+func (s *Snapshot) names(table string) bool {
+	return slices.ContainsFunc(s.Profiles, func(f ProfileFile) bool { return f.Table.Path == table }) ||
+		slices.ContainsFunc(s.Events, func(f EventFile) bool { return f.Table.Path == table })
 }
 
 // checkFields refuses a merge that would lose a column.

@@ -70,49 +70,10 @@ func (c *EventCompaction) Run(ctx context.Context, union []lakeward.Leaf, at tim
 		}
 		change.Events, done.Written = []lakeward.EventFile{named}, 1
 	}
-	done.Generation, err = c.commit(ctx, change)
-	if err != nil {
-		c.tidy(context.WithoutCancel(ctx), f)
+	if done.Generation, err = c.w.commitMerge(ctx, c.snap, change); err != nil {
+		c.w.tidyMerge(ctx, c.snap, change)
 	}
 	return done, err
-}
-
-// commit makes the change current, on top of what others committed meanwhile.
-func (c *EventCompaction) commit(ctx context.Context, change lakeward.Change) (int64, error) {
-	for try := 1; ; try++ {
-		generation, err := c.w.catalog.Commit(ctx, c.snap.Sandbox, change)
-		if lakeward.CodeOf(err) != "DATA-1002" || try == commitTries {
-			return generation, err
-		}
-		head, rerr := c.w.Snapshot(ctx, c.snap.Sandbox, c.snap.Policy, 0)
-		if rerr != nil {
-			return 0, rerr
-		}
-		c.w.holds.drop(head.hold)
-		for _, name := range change.ReplacedEvents {
-			if !head.namesEvents(name) {
-				return 0, err
-			}
-		}
-		change.Base, change.NextNumber = head.Generation, head.NextNumber
-	}
-}
-
-// tidy removes the file of a merge that failed, unless its commit was made although it reported an error.
-func (c *EventCompaction) tidy(ctx context.Context, f EventFile) {
-	head, err := c.w.Snapshot(ctx, c.snap.Sandbox, c.snap.Policy, 0)
-	if err != nil {
-		return
-	}
-	c.w.holds.drop(head.hold)
-	if !head.namesEvents(f.Table.Path) {
-		c.w.discard(f.Table)
-	}
-}
-
-// namesEvents reports whether an event file is part of the snapshot.
-func (s *Snapshot) namesEvents(table string) bool {
-	return slices.ContainsFunc(s.Events, func(f EventFile) bool { return f.Table.Path == table })
 }
 
 // write merges the files by number, time and id.

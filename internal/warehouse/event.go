@@ -62,19 +62,9 @@ func (s *Snapshot) eventOwner(number uint32) uint32 {
 }
 
 // eventDelta collects events of a batch until they are sorted into one file. Equal to a delta of profiles, it is bounded.
-type eventDelta struct {
-	leaves  []lakeward.Leaf
-	numbers []uint32
-	columns []vector.Vector
-}
+type eventDelta struct{ numbered }
 
-func newEventDelta(leaves []lakeward.Leaf) *eventDelta {
-	d := &eventDelta{leaves: leaves, columns: make([]vector.Vector, len(leaves))}
-	for i, l := range leaves {
-		d.columns[i].ResetTo(vector.ShapeOf(l))
-	}
-	return d
-}
+func newEventDelta(leaves []lakeward.Leaf) *eventDelta { return &eventDelta{newNumbered(leaves)} }
 
 func (d *eventDelta) add(number uint32, c *vector.Chunk, row int) {
 	d.numbers = append(d.numbers, number)
@@ -83,16 +73,7 @@ func (d *eventDelta) add(number uint32, c *vector.Chunk, row int) {
 	}
 }
 
-func (d *eventDelta) full() bool {
-	if len(d.numbers) >= deltaRows {
-		return true
-	}
-	size := 0
-	for i := range d.columns {
-		size += d.columns[i].Size()
-	}
-	return size > deltaBytes
-}
+func (d *eventDelta) full() bool { return len(d.numbers) >= deltaRows || d.size() > deltaBytes }
 
 // order sorts the events by profile, time and id; equal ones stay in the order of the batch.
 func (d *eventDelta) order() []int32 {
@@ -137,27 +118,7 @@ func (w *Warehouse) writeEvents(ctx context.Context, sandbox string, d *eventDel
 	if err != nil {
 		return f, err
 	}
-	c := vector.Chunk{Columns: make([]vector.Vector, len(d.leaves)+1)}
-	order := d.order()
-	for len(order) > 0 && err == nil {
-		n := min(len(order), vector.MaxRows)
-		c.Len = n
-		c.Columns[0].Reset(vector.Int)
-		for _, i := range order[:n] {
-			c.Columns[0].AppendInt(int64(d.numbers[i]))
-		}
-		for k, l := range d.leaves {
-			c.Columns[k+1].ResetTo(vector.ShapeOf(l))
-			for _, i := range order[:n] {
-				c.Columns[k+1].AppendFrom(&d.columns[k], int(i))
-			}
-		}
-		order = order[n:]
-		if err = ctx.Err(); err == nil {
-			err = out.add(&c)
-		}
-	}
-	if err == nil {
+	if err = d.write(ctx, out, d.order()); err == nil {
 		f.Table, err = w.finish(out)
 	}
 	if err != nil {

@@ -112,14 +112,11 @@ func (b *BatchWriter) Write(ctx context.Context, c *vector.Chunk) (err error) {
 	first := b.batch.Rows
 	b.batch.Rows += int64(c.Len)
 	for i, p := range b.stores {
-		seen := b.seen
-		if i > 0 {
-			seen = roaring.New()
-		}
-		if err := p.add(ctx, c, first, seen); err != nil {
+		if err := p.add(ctx, c, first); err != nil {
 			return p.index.damaged(err)
 		}
 		if i == 0 {
+			b.seen.AddMany(p.numbers)
 			b.payload.add(p.numbers, c)
 		}
 	}

@@ -20,12 +20,10 @@ const payloadBytes = 64 << 20
 // payloadWriter keeps the rows of an uploaded list a second time, sorted by the number of their profile, so that an export
 // can put them beside its members without holding the list (ENR-04).
 type payloadWriter struct {
-	b       *BatchWriter
-	leaves  []lakeward.Leaf // all but the identity
-	at      []int           // of each leaf in a chunk of the batch
-	numbers []uint32
-	columns []vector.Vector
-	files   []lakeward.DataFile
+	numbered // of all leaves but the identity
+	b        *BatchWriter
+	at       []int // of each leaf in a chunk of the batch
+	files    []lakeward.DataFile
 }
 
 // newPayloadWriter is nil for batches that carry no payload: records, events, and lists of identities alone.
@@ -34,23 +32,17 @@ func newPayloadWriter(b *BatchWriter, class lakeward.SchemaClass) *payloadWriter
 		return nil
 	}
 	p := &payloadWriter{b: b}
+	var leaves []lakeward.Leaf
 	for i, l := range b.leaves {
 		if l.Identity == nil {
-			p.leaves, p.at = append(p.leaves, l), append(p.at, i)
+			leaves, p.at = append(leaves, l), append(p.at, i)
 		}
 	}
-	if len(p.leaves) == 0 {
+	if len(leaves) == 0 {
 		return nil
 	}
-	p.reset()
+	p.numbered = newNumbered(leaves)
 	return p
-}
-
-func (p *payloadWriter) reset() {
-	p.numbers, p.columns = p.numbers[:0], make([]vector.Vector, len(p.leaves))
-	for k, l := range p.leaves {
-		p.columns[k].ResetTo(vector.ShapeOf(l))
-	}
 }
 
 // add takes the rows of a chunk, and the numbers of their profiles.
@@ -79,11 +71,7 @@ func (p *payloadWriter) flush(ctx context.Context, last bool) error {
 	if p == nil || len(p.numbers) == 0 {
 		return nil
 	}
-	size := 4 * len(p.numbers)
-	for k := range p.columns {
-		size += p.columns[k].Size()
-	}
-	if !last && size < payloadBytes {
+	if !last && p.size() < payloadBytes {
 		return nil
 	}
 	folder := path.Join("datasets", string(p.b.batch.DatasetID), string(p.b.batch.ID))
@@ -91,14 +79,14 @@ func (p *payloadWriter) flush(ctx context.Context, last bool) error {
 	if err != nil {
 		return err
 	}
-	if err := p.write(ctx, out); err != nil {
+	if err := p.write(ctx, out, p.order()); err != nil {
 		p.b.w.abandon(out)
 		return err
 	}
 	data, err := p.b.w.finish(out)
 	data.Payload = true
 	p.files = append(p.files, data)
-	p.reset()
+	p.numbered = newNumbered(p.leaves)
 	return err
 }
 
@@ -109,33 +97,6 @@ func payloadColumns(leaves []lakeward.Leaf) []parquet.Column {
 
 // numberPath is the column of the profile's number. No column of an upload is named so, since names hold no blank.
 const numberPath = "profile number"
-
-func (p *payloadWriter) write(ctx context.Context, out *tableWriter) error {
-	order := p.order()
-	c := vector.Chunk{Columns: make([]vector.Vector, len(p.leaves)+1)}
-	for len(order) > 0 {
-		n := min(len(order), vector.MaxRows)
-		c.Len = n
-		c.Columns[0].Reset(vector.Int)
-		for _, i := range order[:n] {
-			c.Columns[0].AppendInt(int64(p.numbers[i]))
-		}
-		for k, l := range p.leaves {
-			c.Columns[k+1].ResetTo(vector.ShapeOf(l))
-			for _, i := range order[:n] {
-				c.Columns[k+1].AppendFrom(&p.columns[k], int(i))
-			}
-		}
-		order = order[n:]
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := out.add(&c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // order is the last row of each profile, by number.
 func (p *payloadWriter) order() []int32 {

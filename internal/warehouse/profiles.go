@@ -110,8 +110,8 @@ func (p *profileWriter) begin(batch lakeward.Batch, class lakeward.SchemaClass, 
 	}
 }
 
-// add takes the records of a chunk, whose first is a row of the batch, and notes their profiles in seen.
-func (p *profileWriter) add(ctx context.Context, c *vector.Chunk, first int64, seen *roaring.Bitmap) error {
+// add takes the records of a chunk, whose first is a row of the batch, and notes their profiles in numbers.
+func (p *profileWriter) add(ctx context.Context, c *vector.Chunk, first int64) error {
 	p.numbers = p.numbers[:0]
 	for i := range c.Len {
 		if err := p.identify(c, i); err != nil {
@@ -121,7 +121,6 @@ func (p *profileWriter) add(ctx context.Context, c *vector.Chunk, first int64, s
 		if err != nil {
 			return err
 		}
-		seen.Add(number)
 		p.numbers = append(p.numbers, number)
 		if p.events != nil {
 			p.events.add(number, c, i)

@@ -122,7 +122,7 @@ func (p *profileWriter) repeat(ctx context.Context, past []Step) error {
 		first := int64(0)
 		for c, err := range p.w.ReadFiles(ctx, s.Batch.Files, p.leaves) {
 			if err == nil {
-				err = p.add(ctx, c, first, roaring.New())
+				err = p.add(ctx, c, first)
 			}
 			if err != nil {
 				return err
