@@ -26,7 +26,7 @@ const byteOrderMark = "\ufeff"
 
 // NewCSV starts a file and writes its header, if it has one.
 func NewCSV(out io.Writer, headers []string, opt lakeward.CSVOptions) (*CSV, error) {
-	c := &CSV{out: out, opt: opt, columns: make([]cells, len(headers))}
+	c := &CSV{out: out, opt: opt, columns: make([]cells, len(headers)), buf: make([]byte, 0, flushRoom)}
 	for _, b := range []byte(opt.Delimiter + opt.Quote + "\r\n") {
 		c.special[b] = true
 	}
@@ -55,17 +55,15 @@ func (c *CSV) Write(chunk *vector.Chunk) error {
 		return fmt.Errorf("csv: %d columns, want %d", len(chunk.Columns), len(c.columns))
 	}
 	for i := range c.columns {
-		c.render(&c.columns[i], &chunk.Columns[i])
+		behind := c.opt.Delimiter
+		if i == len(c.columns)-1 {
+			behind = c.end
+		}
+		c.render(&c.columns[i], &chunk.Columns[i], behind)
 	}
 	for row := range chunk.Len {
 		start := len(c.buf)
-		for i := range c.columns {
-			if i > 0 {
-				c.buf = append(c.buf, c.opt.Delimiter...)
-			}
-			c.buf = c.columns[i].appendCell(c.buf, &chunk.Columns[i], row)
-		}
-		c.buf = append(c.buf, c.end...)
+		c.buf = appendRow(c.buf, c.columns, row)
 		if len(c.buf)-start > maxRowBytes {
 			return tooLong(c.rows + 1)
 		}
@@ -98,30 +96,19 @@ func (c *CSV) flush() error {
 	return err
 }
 
-// render makes the text of a column's cells. Of a dictionary, entry 0 is null and entry k+1 is code k.
-func (c *CSV) render(col *cells, v *vector.Vector) {
+// render makes the text of a column's cells and what stands behind them.
+func (c *CSV) render(col *cells, v *vector.Vector, behind string) {
+	null := func(b []byte) []byte { return append(append(b, c.opt.Null...), behind...) }
 	if v.Dict != nil {
-		if col.dict == v.Dict {
-			return
-		}
-		col.dict = v.Dict
-		col.dictText = append(col.dictText[:0], c.opt.Null...)
-		col.dictAt = append(col.dictAt[:0], 0, uint32(len(col.dictText)))
-		for k := range v.Dict.Len() {
-			col.dictText = c.appendText(col.dictText, v.Dict.Value(int32(k)))
-			col.dictAt = append(col.dictAt, uint32(len(col.dictText)))
-		}
+		col.renderDict(v, null, func(b, s []byte) []byte { return append(c.appendText(b, s), behind...) })
 		return
 	}
-	col.text, col.at = col.text[:0], append(col.at[:0], 0)
-	for i := range v.Len {
+	col.render(v.Len, func(b []byte, i int) []byte {
 		if v.IsNull(i) {
-			col.text = append(col.text, c.opt.Null...)
-		} else {
-			col.text = c.appendValue(col.text, v, i)
+			return null(b)
 		}
-		col.at = append(col.at, uint32(len(col.text)))
-	}
+		return append(c.appendValue(b, v, i), behind...)
+	})
 }
 
 func (c *CSV) appendValue(b []byte, v *vector.Vector, i int) []byte {

@@ -20,7 +20,7 @@ type JSON struct {
 // NewJSON starts a file, which begins with its first row. Null values, also those inside objects, are
 // there as null, as files of audiences have them, or left out, as files of datasets do (FMT-15).
 func NewJSON(out io.Writer, names []string, nulls bool) *JSON {
-	j := &JSON{out: out, nulls: nullFields(nulls), columns: make([]cells, len(names))}
+	j := &JSON{out: out, nulls: nullFields(nulls), columns: make([]cells, len(names)), buf: make([]byte, 0, flushRoom)}
 	for _, name := range names {
 		j.keys = append(j.keys, append(appendQuoted(nil, []byte(name)), ':'))
 	}
@@ -37,7 +37,7 @@ func (j *JSON) Write(chunk *vector.Chunk) error {
 	}
 	for row := range chunk.Len {
 		start := len(j.buf)
-		j.buf = j.appendRow(j.buf, chunk, row)
+		j.buf = j.appendRow(j.buf, row)
 		if len(j.buf)-start > maxRowBytes {
 			return tooLong(j.rows + 1)
 		}
@@ -52,12 +52,10 @@ func (j *JSON) Write(chunk *vector.Chunk) error {
 }
 
 // appendRow joins the members of a row: each is rendered with a comma behind it, the last one is taken back.
-func (j *JSON) appendRow(b []byte, chunk *vector.Chunk, row int) []byte {
+func (j *JSON) appendRow(b []byte, row int) []byte {
 	b = append(b, '{')
 	start := len(b)
-	for i := range j.columns {
-		b = j.columns[i].appendCell(b, &chunk.Columns[i], row)
-	}
+	b = appendRow(b, j.columns, row)
 	if len(b) > start {
 		b = b[:len(b)-1]
 	}
@@ -81,29 +79,17 @@ func (j *JSON) flush() error {
 
 // render makes the members of a column: key, value and a comma.
 func (j *JSON) render(i int, v *vector.Vector) {
-	col := &j.columns[i]
+	null := func(b []byte) []byte { return j.appendNull(b, i) }
 	if v.Dict != nil {
-		if col.dict == v.Dict {
-			return
-		}
-		col.dict = v.Dict
-		col.dictText = j.appendNull(col.dictText[:0], i)
-		col.dictAt = append(col.dictAt[:0], 0, uint32(len(col.dictText)))
-		for k := range v.Dict.Len() {
-			col.dictText = append(appendQuoted(append(col.dictText, j.keys[i]...), v.Dict.Value(int32(k))), ',')
-			col.dictAt = append(col.dictAt, uint32(len(col.dictText)))
-		}
+		j.columns[i].renderDict(v, null, func(b, s []byte) []byte { return append(appendQuoted(append(b, j.keys[i]...), s), ',') })
 		return
 	}
-	col.text, col.at = col.text[:0], append(col.at[:0], 0)
-	for row := range v.Len {
+	j.columns[i].render(v.Len, func(b []byte, row int) []byte {
 		if v.IsNull(row) {
-			col.text = j.appendNull(col.text, i)
-		} else {
-			col.text = append(j.nulls.append(append(col.text, j.keys[i]...), v, row), ',')
+			return null(b)
 		}
-		col.at = append(col.at, uint32(len(col.text)))
-	}
+		return append(j.nulls.append(append(b, j.keys[i]...), v, row), ',')
+	})
 }
 
 // appendNull writes the member of a value that is absent.

@@ -240,10 +240,12 @@ func (e *Engine) writeRecords(ctx context.Context, out io.Writer, p datasetPart,
 		return p.rows, errors.Join(e.warehouse.CopyFile(p.pieces[0].file, around), around.Close())
 	}
 	fields := plan.Datasets[p.dataset].Fields
-	encoded, err := newRecordEncoder(around, plan.Destination, fields)
+	file, err := newRecordEncoder(around, plan.Destination, fields)
 	if err != nil {
 		return 0, err
 	}
+	encoded := newHandover(file)
+	defer encoded.stop() // before what is around the file
 	leaves := lakeward.Schema{Fields: fields}.Leaves()
 	for _, piece := range p.pieces {
 		for c, err := range e.warehouse.ReadRows(ctx, piece.file, piece.rows, leaves) {
@@ -255,7 +257,8 @@ func (e *Engine) writeRecords(ctx context.Context, out io.Writer, p datasetPart,
 			}
 		}
 	}
-	return encoded.Rows(), errors.Join(encoded.Close(), around.Close())
+	err = errors.Join(encoded.Close(), around.Close())
+	return encoded.Rows(), err
 }
 
 // newRecordEncoder starts a file of a dataset. Null values are left out of JSON (FMT-15).

@@ -32,7 +32,7 @@ func newEncoder(out io.Writer, d lakeward.Destination, columns []lakeward.Column
 	return encode.NewCSV(out, headers, d.CSV)
 }
 
-// partWriter is the stack of writers of one part: scan, map, encode, compress, encrypt.
+// partWriter is the stack of writers of one part: scan and map, encode, compress and encrypt go on side by side.
 type partWriter struct {
 	name      string // of the file
 	e         *Engine
@@ -50,10 +50,12 @@ func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int
 		return 0, err
 	}
 	defer around.Close() // after an error
-	encoded, err := newEncoder(around, w.plan.Destination, w.s.columns)
+	file, err := newEncoder(around, w.plan.Destination, w.s.columns)
 	if err != nil {
 		return 0, err
 	}
+	encoded := newHandover(file)
+	defer encoded.stop() // before what is around the file
 	projected, err := w.e.newProjector(w.s)
 	if err != nil {
 		return 0, err
@@ -70,11 +72,12 @@ func (w *partWriter) write(ctx context.Context, out io.Writer, p part) (rows int
 			break
 		}
 	}
-	if csv, ok := encoded.(*encode.CSV); ok {
+	err = errors.Join(encoded.Close(), around.Close()) // in this order: the last bytes go from one into the other
+	if csv, ok := file.(*encode.CSV); ok {
 		w.ambiguous = csv.Ambiguous()
 	}
 	w.failed = projected.sources.failed
-	return encoded.Rows(), errors.Join(encoded.Close(), around.Close()) // in this order: the last bytes go from one into the other
+	return encoded.Rows(), err
 }
 
 // within is a chunk without the rows that are too many behind those that were written.

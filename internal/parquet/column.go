@@ -71,5 +71,7 @@ const (
 	pageBytes = 32 << 20
 	// decimalDigits is the precision of decimals: what 64 bits hold.
 	decimalDigits = 18
-	maxDict       = 4096 // distinct strings of a column in a row group that still make a dictionary
+	// A column of a row group has a dictionary while it has at most so many distinct texts, of so many bytes together.
+	maxDict      = 4096
+	maxDictBytes = 1 << 20
 )

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/parquet-go/parquet-go/format"
 
@@ -18,15 +19,18 @@ type columnWriter struct {
 	levels levels   // of a present value
 	nested bool     // below a list, a map or an optional group: every entry has levels of its own
 
-	open  vector.Vector // entries of the open page
+	open  vector.Vector // entries of the open page; texts stand in codes instead, while the column has a dictionary
 	reps  []byte        // their levels, if nested
 	defs  []byte
 	nulls int64 // of the open page
 
 	dict      map[string]int32
-	dictBytes []byte // PLAIN, in code order
-	dictOff   bool   // too many distinct values
+	dictBytes []byte   // PLAIN, in code order
+	dictAt    []uint32 // where entries begin in it
+	dictOff   bool     // too many distinct values, or too long ones
 	codes     []int32
+	values    []byte             // scratch
+	room      []byte             // for compression
 	lastDict  *vector.Dictionary // of the last vector added, and its codes in ours
 	recode    []int32
 
@@ -43,6 +47,9 @@ func (c *columnWriter) add(v *vector.Vector, lo, hi int) error {
 	if err := c.begin(v); err != nil {
 		return err
 	}
+	if v.Valid == nil && c.addAll(v, lo, hi) {
+		return nil
+	}
 	for i := lo; i < hi; i++ {
 		if v.IsNull(i) {
 			if c.Required {
@@ -54,6 +61,26 @@ func (c *columnWriter) add(v *vector.Vector, lo, hi int) error {
 		c.appendValue(v, i)
 	}
 	return nil
+}
+
+// addAll copies values that are all there, if their kind can be copied.
+func (c *columnWriter) addAll(v *vector.Vector, lo, hi int) bool {
+	switch c.Kind {
+	case vector.String:
+		if v.Dict != nil || !c.dictOff {
+			return false
+		}
+		c.open.AppendTexts(v, lo, hi)
+		return true
+	case vector.Bool:
+		return false
+	case vector.Float:
+		c.open.Floats = append(c.open.Floats, v.Floats[lo:hi]...)
+	default:
+		c.open.Ints = append(c.open.Ints, v.Ints[lo:hi]...)
+	}
+	c.open.Appended(hi - lo)
+	return true
 }
 
 func (c *columnWriter) begin(v *vector.Vector) error {
@@ -81,16 +108,19 @@ func (c *columnWriter) appendValue(v *vector.Vector, i int) {
 
 func (c *columnWriter) appendNull() {
 	c.nulls++
-	c.open.AppendNull()
-	if c.Kind == vector.String && !c.dictOff {
-		c.codes = append(c.codes, 0)
+	if c.Kind != vector.String || c.dictOff {
+		c.open.AppendNull()
+		return
 	}
+	c.codes = append(c.codes, 0)
+	c.open.Appended(1)
+	c.open.SetNull(c.open.Len - 1)
 }
 
-// addString appends string i and, while the column has a dictionary, its code.
+// addString appends string i, or its code while the column has a dictionary.
 func (c *columnWriter) addString(v *vector.Vector, i int) {
-	c.open.AppendString(v.Str(i))
 	if c.dictOff {
+		c.open.AppendString(v.Str(i))
 		return
 	}
 	if v.Dict != nil {
@@ -98,29 +128,59 @@ func (c *columnWriter) addString(v *vector.Vector, i int) {
 			c.lastDict, c.recode = v.Dict, make([]int32, v.Dict.Len())
 		}
 		if k := c.recode[v.Codes[i]]; k > 0 {
-			c.codes = append(c.codes, k-1)
+			c.addCode(k - 1)
 			return
 		}
 	}
 	s := v.Str(i)
 	code, ok := c.dict[string(s)]
 	if !ok {
-		if len(c.dict) == maxDict {
-			c.dictOff = true
+		if len(c.dict) == maxDict || len(c.dictBytes)+len(s) > maxDictBytes {
+			c.endDictionary()
+			c.open.AppendString(s)
 			return
 		}
-		if c.dict == nil {
-			c.dict = map[string]int32{}
-		}
-		code = int32(len(c.dict))
-		c.dict[string(s)] = code
-		c.dictBytes = binary.LittleEndian.AppendUint32(c.dictBytes, uint32(len(s)))
-		c.dictBytes = append(c.dictBytes, s...)
+		code = c.addEntry(s)
 	}
 	if v.Dict != nil {
 		c.recode[v.Codes[i]] = code + 1
 	}
+	c.addCode(code)
+}
+
+func (c *columnWriter) addCode(code int32) {
 	c.codes = append(c.codes, code)
+	c.open.Appended(1)
+}
+
+// addEntry puts a text into the dictionary and returns its code.
+func (c *columnWriter) addEntry(s []byte) int32 {
+	if c.dict == nil {
+		c.dict = map[string]int32{}
+	}
+	code := int32(len(c.dict))
+	c.dict[string(s)] = code
+	c.dictAt = append(c.dictAt, uint32(len(c.dictBytes)))
+	c.dictBytes = binary.LittleEndian.AppendUint32(c.dictBytes, uint32(len(s)))
+	c.dictBytes = append(c.dictBytes, s...)
+	return code
+}
+
+// endDictionary turns the codes of the open page into texts; from here on the row group has texts.
+func (c *columnWriter) endDictionary() {
+	c.dictOff = true
+	nulls := c.open
+	c.open.Reset(c.Kind)
+	for i, code := range c.codes {
+		if nulls.IsNull(i) {
+			c.open.AppendNull()
+			continue
+		}
+		at := c.dictAt[code]
+		n := binary.LittleEndian.Uint32(c.dictBytes[at:])
+		c.open.AppendString(c.dictBytes[at+4 : at+4+n])
+	}
+	c.codes = c.codes[:0]
 }
 
 // endPage encodes the open page, of so many rows, and appends it to the finished ones.
@@ -135,6 +195,10 @@ func (c *columnWriter) endPage(firstRow int64, rows int) error {
 	}
 	var values []byte
 	encoding := format.Plain
+	if c.Kind == vector.String && !c.dictOff && c.dict == nil { // no value so far
+		c.endDictionary()
+		c.dictOff = false
+	}
 	if c.Kind == vector.String && !c.dictOff && c.dict != nil {
 		encoding = format.RLEDictionary
 		values = c.packCodes()
@@ -144,14 +208,14 @@ func (c *columnWriter) endPage(firstRow int64, rows int) error {
 		c.plain++
 	}
 	c.observe(encoding)
-	page, err := c.form.page(pageParts{reps: reps, defs: defs, values: values, entries: n, rows: rows, nulls: c.nulls, encoding: encoding})
+	page, err := c.form.page(pageParts{reps: reps, defs: defs, values: values, entries: n, rows: rows, nulls: c.nulls, encoding: encoding, room: &c.room})
 	if err != nil {
 		return err
 	}
 	c.locations = append(c.locations, format.PageLocation{
-		Offset: int64(len(c.pages)), CompressedPageSize: int32(len(page.header) + len(page.body)), FirstRowIndex: firstRow,
+		Offset: int64(len(c.pages)), CompressedPageSize: int32(len(page.header) + len(page.levels) + len(page.body)), FirstRowIndex: firstRow,
 	})
-	c.pages = append(append(c.pages, page.header...), page.body...)
+	c.pages = append(append(append(c.pages, page.header...), page.levels...), page.body...)
 	c.raw += int64(len(page.header) + page.raw)
 	c.rows += int64(n)
 	c.stats.nulls += c.nulls
@@ -189,7 +253,7 @@ func (c *columnWriter) packCodes() []byte {
 		width++
 	}
 	n := c.open.Len - int(c.nulls)
-	out := binary.AppendUvarint([]byte{byte(width)}, uint64((n+7)/8)<<1|1)
+	out := binary.AppendUvarint(append(c.values[:0], byte(width)), uint64((n+7)/8)<<1|1)
 	var word uint64
 	have, packed := 0, 0
 	for i, k := range c.codes {
@@ -213,39 +277,63 @@ func (c *columnWriter) packCodes() []byte {
 			have -= 8
 		}
 	}
+	c.values = out
 	return out
 }
 
+// plainValues encodes the values of the open page; the bytes are good until the next call.
 func (c *columnWriter) plainValues() []byte {
-	var out []byte
-	var bits byte
+	out := c.values[:0]
+	switch c.physical() {
+	case format.ByteArray:
+		out = slices.Grow(out, len(c.open.Bytes)+4*c.open.Len)
+		for i := range c.open.Len {
+			if !c.open.IsNull(i) {
+				s := c.open.Str(i)
+				out = append(binary.LittleEndian.AppendUint32(out, uint32(len(s))), s...)
+			}
+		}
+	case format.Double:
+		out = slices.Grow(out, 8*c.open.Len)
+		for i, f := range c.open.Floats {
+			if !c.open.IsNull(i) {
+				out = binary.LittleEndian.AppendUint64(out, math.Float64bits(f))
+			}
+		}
+	case format.Int32:
+		out = slices.Grow(out, 4*c.open.Len)
+		for i, n := range c.open.Ints {
+			if !c.open.IsNull(i) {
+				out = binary.LittleEndian.AppendUint32(out, uint32(n))
+			}
+		}
+	case format.Int64:
+		out = slices.Grow(out, 8*c.open.Len)
+		for i, n := range c.open.Ints {
+			if !c.open.IsNull(i) {
+				out = binary.LittleEndian.AppendUint64(out, uint64(n))
+			}
+		}
+	case format.Boolean:
+		out = c.packBools(out)
+	}
+	c.values = out
+	return out
+}
+
+func (c *columnWriter) packBools(out []byte) []byte {
 	count := 0
 	for i := range c.open.Len {
 		if c.open.IsNull(i) {
 			continue
 		}
-		switch c.physical() {
-		case format.ByteArray:
-			s := c.open.Str(i)
-			out = binary.LittleEndian.AppendUint32(out, uint32(len(s)))
-			out = append(out, s...)
-		case format.Double:
-			out = binary.LittleEndian.AppendUint64(out, math.Float64bits(c.open.Floats[i]))
-		case format.Int32:
-			out = binary.LittleEndian.AppendUint32(out, uint32(c.open.Ints[i]))
-		case format.Int64:
-			out = binary.LittleEndian.AppendUint64(out, uint64(c.open.Ints[i]))
-		case format.Boolean:
-			if c.open.Bools.Get(i) {
-				bits |= 1 << (count % 8)
-			}
-			if count++; count%8 == 0 {
-				out, bits = append(out, bits), 0
-			}
+		if count%8 == 0 {
+			out = append(out, 0)
 		}
-	}
-	if count%8 != 0 {
-		out = append(out, bits)
+		if c.open.Bools.Get(i) {
+			out[len(out)-1] |= 1 << (count % 8)
+		}
+		count++
 	}
 	return out
 }
@@ -282,6 +370,6 @@ func (c *columnWriter) endChunk(w *Writer) (format.ColumnChunk, format.OffsetInd
 	w.write(c.pages)
 	meta.TotalCompressedSize, meta.TotalUncompressedSize = w.offset-start, c.raw
 	*c = columnWriter{Column: c.Column, form: c.form, path: c.path, levels: c.levels, nested: c.nested,
-		open: c.open, reps: c.reps, defs: c.defs, codes: c.codes[:0], pages: c.pages[:0]}
+		open: c.open, reps: c.reps, defs: c.defs, codes: c.codes[:0], values: c.values, room: c.room, pages: c.pages[:0]}
 	return format.ColumnChunk{FileOffset: start, MetaData: meta}, index
 }

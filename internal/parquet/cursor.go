@@ -3,6 +3,7 @@ package parquet
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/deprecated"
@@ -31,6 +32,7 @@ type cursor struct {
 	codes  []int32            // into the values below; nil if the page has the values themselves
 	ints   []int64
 	ints32 []int32
+	wide   []int64 // scratch for these
 	ints96 []deprecated.Int96
 	floats []float64
 	small  []float32
@@ -41,19 +43,24 @@ type cursor struct {
 }
 
 func (c *cursor) gather(rows, groups []int64, out *vector.Vector) error {
-	for _, row := range rows {
-		if c.leaf == nil {
+	if c.leaf == nil {
+		for range rows {
 			out.AppendNull()
-			continue
 		}
-		if c.page == nil || row >= c.first+c.rows {
-			if err := c.seek(row, groups); err != nil {
+		return nil
+	}
+	for len(rows) > 0 {
+		if c.page == nil || rows[0] >= c.first+c.rows {
+			if err := c.seek(rows[0], groups); err != nil {
 				return fmt.Errorf("read column %s: %w", c.leaf.path, err)
 			}
 		}
-		if err := c.appendRow(int(row-c.first), out); err != nil {
-			return fmt.Errorf("read column %s: row %d %w", c.leaf.path, row+1, err)
+		n, _ := slices.BinarySearch(rows, c.first+c.rows)
+		done, err := c.take(rows[:n], out)
+		if err != nil {
+			return fmt.Errorf("read column %s: row %d %w", c.leaf.path, rows[done]+1, err)
 		}
+		rows = rows[n:]
 	}
 	return nil
 }
@@ -146,6 +153,8 @@ func (c *cursor) next() error {
 	}
 	if c.leaf.max.rep > 0 {
 		c.rep = p.RepetitionLevels()
+	} else if c.def != nil && p.NumNulls() == 0 {
+		c.def = nil // all are there
 	}
 	v := p.Data()
 	if d := p.Dictionary(); d != nil {
@@ -198,11 +207,7 @@ func copyDictionary(b []byte, off []uint32) *vector.Dictionary {
 func (c *cursor) appendRow(i int, out *vector.Vector) error {
 	k := i
 	if c.def != nil {
-		for ; c.pos < i; c.pos++ {
-			if c.def[c.pos] == c.leaf.max.def {
-				c.dense++
-			}
-		}
+		c.countTo(i)
 		if c.def[i] != c.leaf.max.def {
 			out.AppendNull()
 			return nil
@@ -271,10 +276,7 @@ func (c *cursor) whole(k int) (int64, error) {
 
 func (c *cursor) appendString(k int, out *vector.Vector) {
 	if c.dict != nil {
-		if out.Len == 0 || out.Dict == nil && len(out.Bytes) == 0 && allNull(out) {
-			out.Dict = c.dict
-			out.Codes = append(out.Codes[:0], make([]int32, out.Len)...)
-		}
+		c.adopt(out)
 		if out.Dict == c.dict {
 			out.AppendCode(c.codes[k])
 			return
@@ -285,6 +287,14 @@ func (c *cursor) appendString(k int, out *vector.Vector) {
 	}
 	out.Plain()
 	out.AppendString(c.bytes[c.offs[k]:c.offs[k+1]])
+}
+
+// adopt lets a vector without a value take codes of the page's dictionary.
+func (c *cursor) adopt(out *vector.Vector) {
+	if out.Len == 0 || out.Dict == nil && len(out.Bytes) == 0 && allNull(out) {
+		out.Dict = c.dict
+		out.Codes = append(out.Codes[:0], make([]int32, out.Len)...)
+	}
 }
 
 // allNull reports whether a plain vector holds no value yet, so that codes may follow its nulls.

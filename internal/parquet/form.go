@@ -8,7 +8,6 @@ import (
 
 	"github.com/parquet-go/parquet-go/compress"
 	"github.com/parquet-go/parquet-go/compress/gzip"
-	"github.com/parquet-go/parquet-go/compress/snappy"
 	"github.com/parquet-go/parquet-go/compress/uncompressed"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -27,7 +26,7 @@ type form struct {
 }
 
 func atRest() *form {
-	return &form{v2: true, codec: new(snappy.Codec), groupRows: 131_072, groupBytes: 128 << 20}
+	return &form{v2: true, codec: new(fastSnappy), groupRows: 131_072, groupBytes: 128 << 20}
 }
 
 // codecs are the compressions inside a file (FMT-17). The fastest level of each: a delivery is written once by us and
@@ -36,19 +35,19 @@ func codecs() map[lakeward.Compression]compress.Codec {
 	return map[lakeward.Compression]compress.Codec{
 		lakeward.NoCompression: new(uncompressed.Codec),
 		lakeward.Gzip:          &gzip.Codec{Level: gzip.BestSpeed},
-		lakeward.Snappy:        new(snappy.Codec),
+		lakeward.Snappy:        new(fastSnappy),
 		lakeward.Zstd:          &zstd.Codec{Level: zstd.SpeedFastest},
 	}
 }
 
 // NewDelivery starts a file for others to read: data pages V1, which every reader knows, and row groups large enough
-// for readers that share a file out by them, of at most a million rows or 64 MiB. The order of the columns stays.
+// for readers that share a file out by them, of at most a million rows or 32 MiB. The order of the columns stays.
 func NewDelivery(out io.Writer, columns []Column, packed lakeward.Compression) (*Writer, error) {
 	codec, ok := codecs()[packed]
 	if !ok {
 		return nil, &lakeward.Error{Kind: lakeward.Invalid, Code: "CSV-1011", Msg: "there is no compression " + lakeward.Quote(string(packed)) + " in Parquet"}
 	}
-	return newWriter(out, columns, &form{codec: codec, groupRows: 1 << 20, groupBytes: 64 << 20, texts: true}), nil
+	return newWriter(out, columns, &form{codec: codec, groupRows: 1 << 20, groupBytes: 32 << 20, texts: true}), nil
 }
 
 // errPageSize says that one row, or a dictionary, is too large for a page.
@@ -60,12 +59,14 @@ type pageParts struct {
 	entries, rows      int
 	nulls              int64
 	encoding           format.Encoding
+	room               *[]byte // for what is compressed
 }
 
-// page is a finished page; raw is the length of its body before compression.
+// page is a finished page, whose body may lie in the room or in the values that it was made of; raw is the length of
+// its body before compression.
 type page struct {
-	header, body []byte
-	raw          int
+	header, levels, body []byte
+	raw                  int
 }
 
 func (f *form) pageType() format.PageType {
@@ -79,8 +80,11 @@ func (f *form) page(p pageParts) (page, error) {
 	if f.v2 {
 		return f.pageV2(p)
 	}
-	body := append(appendLevels(appendLevels(nil, p.reps), p.defs), p.values...)
-	return f.pack(body, format.PageHeader{Type: format.DataPage, DataPageHeader: thrift.New(format.DataPageHeader{
+	body := p.values
+	if len(p.reps)+len(p.defs) > 0 {
+		body = append(appendLevels(appendLevels(make([]byte, 0, len(p.reps)+len(p.defs)+8+len(p.values)), p.reps), p.defs), p.values...)
+	}
+	return f.pack(body, p.room, format.PageHeader{Type: format.DataPage, DataPageHeader: thrift.New(format.DataPageHeader{
 		NumValues: int32(p.entries), Encoding: p.encoding, DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE})})
 }
 
@@ -94,7 +98,7 @@ func appendLevels(b, levels []byte) []byte {
 
 func (f *form) pageV2(p pageParts) (page, error) {
 	levels := append(p.reps, p.defs...)
-	packed, err := f.codec.Encode(nil, p.values)
+	packed, err := f.encode(p.values, p.room)
 	if err != nil {
 		return page{}, err
 	}
@@ -111,18 +115,25 @@ func (f *form) pageV2(p pageParts) (page, error) {
 			RepetitionLevelsByteLength: int32(len(p.reps)), DefinitionLevelsByteLength: int32(len(p.defs)), IsCompressed: thrift.New(compressed),
 		}),
 	})
-	return page{header: header, body: append(levels, packed...), raw: len(levels) + len(p.values)}, err
+	return page{header: header, levels: levels, body: packed, raw: len(levels) + len(p.values)}, err
 }
 
 // dictionary is the page of a dictionary of so many entries.
 func (f *form) dictionary(entries []byte, n int) (page, error) {
-	return f.pack(entries, format.PageHeader{Type: format.DictionaryPage,
+	return f.pack(entries, new([]byte), format.PageHeader{Type: format.DictionaryPage,
 		DictionaryPageHeader: thrift.New(format.DictionaryPageHeader{NumValues: int32(n), Encoding: format.Plain})})
 }
 
+// encode compresses into room, which grows as needed.
+func (f *form) encode(b []byte, room *[]byte) ([]byte, error) {
+	packed, err := f.codec.Encode((*room)[:0], b)
+	*room = packed
+	return packed, err
+}
+
 // pack compresses the whole body of a page.
-func (f *form) pack(body []byte, h format.PageHeader) (page, error) {
-	packed, err := f.codec.Encode(nil, body)
+func (f *form) pack(body []byte, room *[]byte, h format.PageHeader) (page, error) {
+	packed, err := f.encode(body, room)
 	if err != nil {
 		return page{}, err
 	}

@@ -26,13 +26,20 @@ func columns() []parquet.Column {
 	}
 }
 
-// fill makes row r of every column; about a fifth of the values are null.
+// fill makes row r of every column; about a fifth of the values are null, in some stretches of rows none or all.
 func fill(c *vector.Chunk, r int) {
+	null := func(rnd *rand.Rand) bool { return rnd.IntN(5) == 0 }
+	switch r / 9000 % 4 {
+	case 1:
+		null = func(*rand.Rand) bool { return false }
+	case 3:
+		null = func(*rand.Rand) bool { return true }
+	}
 	rnd := rand.New(rand.NewPCG(7, uint64(r)))
 	c.Columns[0].AppendInt(int64(r))
 	for i := 1; i < len(c.Columns); i++ {
 		v := &c.Columns[i]
-		if rnd.IntN(5) == 0 {
+		if null(rnd) {
 			v.AppendNull()
 			continue
 		}
@@ -101,12 +108,15 @@ func TestWrittenRowsComeBack(t *testing.T) {
 		name        string
 		rows, chunk int
 		step        int // every step-th row is read
+		gap         int // of so many rows every third is left out, if not 0
 	}{
 		{name: "empty file", rows: 0, chunk: 1, step: 1},
 		{name: "one row", rows: 1, chunk: 1, step: 1},
 		{name: "page border", rows: 8193, chunk: 4096, step: 1},
 		{name: "odd chunks", rows: 20000, chunk: 777, step: 1},
 		{name: "two row groups", rows: 140000, chunk: 4096, step: 1},
+		{name: "runs of rows", rows: 60000, chunk: 4096, step: 1, gap: 37},
+		{name: "long runs of rows", rows: 140000, chunk: 4096, step: 1, gap: 10_007},
 		{name: "scattered rows skip pages", rows: 140000, chunk: 4096, step: 9001},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -131,7 +141,10 @@ func TestWrittenRowsComeBack(t *testing.T) {
 			out := make([]vector.Vector, len(paths)+1)
 			var rows []int64
 			for row := 0; row < test.rows; row += test.step {
-				if rows = append(rows, int64(row)); len(rows) < 4096 && row+test.step < test.rows {
+				if test.gap == 0 || row/test.gap%3 != 1 {
+					rows = append(rows, int64(row))
+				}
+				if len(rows) < 4096 && row+test.step < test.rows {
 					continue
 				}
 				if err := r.Gather(rows, out); err != nil {

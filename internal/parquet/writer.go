@@ -69,10 +69,8 @@ func (w *Writer) Write(c *vector.Chunk) error {
 	}
 	for done := 0; done < c.Len; {
 		n := min(c.Len-done, pageRows-w.page)
-		for i, col := range w.columns {
-			if err := col.add(&c.Columns[i], done, done+n); err != nil {
-				return err
-			}
+		if err := beside(len(w.columns), n*len(w.leaves), func(i int) error { return w.columns[i].add(&c.Columns[i], done, done+n) }); err != nil {
+			return err
 		}
 		done += n
 		w.page += n
@@ -106,10 +104,9 @@ func (w *Writer) endPage() {
 	if w.page == 0 {
 		return
 	}
-	for _, col := range w.leaves {
-		if err := col.endPage(w.rows-int64(w.page), w.page); err != nil && w.err == nil {
-			w.err = err
-		}
+	err := beside(len(w.leaves), w.page*len(w.leaves), func(i int) error { return w.leaves[i].endPage(w.rows-int64(w.page), w.page) })
+	if err != nil && w.err == nil {
+		w.err = err
 	}
 	w.page = 0
 }

@@ -1,6 +1,10 @@
 package vector
 
 import (
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -25,6 +29,27 @@ func TestDatesAndTimes(t *testing.T) {
 		got, want = appendTime(got[:0], ms), time.UnixMilli(ms).UTC().AppendFormat(want[:0], "2006-01-02T15:04:05.000Z")
 		if string(got) != string(want) {
 			t.Fatalf("millisecond %d is %s, want %s", ms, got, want)
+		}
+	}
+}
+
+// FMT-10a: doubles with few digits behind the point, which are written without a search, have the shortest digits too.
+func TestDoublesWithFewDigits(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 300_000 {
+		scale := math.Pow10(rnd.IntN(9))
+		f := math.Round(math.Pow(10, 10*rnd.Float64()-3)*scale) / scale
+		for _, f := range []float64{f, -f, math.Nextafter(f, 0), math.Nextafter(f, 1e9), f * 1e-3} {
+			if a := math.Abs(f); a < 1e-3 || a >= 1e7 {
+				continue
+			}
+			want := strconv.FormatFloat(f, 'f', -1, 64)
+			if !strings.Contains(want, ".") {
+				want += ".0"
+			}
+			if got := string(appendDouble(nil, f)); got != want {
+				t.Fatalf("%g is written as %s, want %s", f, got, want)
+			}
 		}
 	}
 }

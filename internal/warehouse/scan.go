@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/parquet"
@@ -78,18 +80,24 @@ func (sc *scan) open(s *Snapshot, selection *roaring.Bitmap) error {
 	}
 	defer runtime.KeepAlive(s) // from here on the open files keep themselves
 	all := roaring.New()
-	for i, live := range s.live(selection) {
+	var opening errgroup.Group // a file is held against its hash first, which takes a while
+	opening.SetLimit(runtime.GOMAXPROCS(0))
+	lives := s.live(selection)
+	files := make([]*fileScan, len(lives))
+	for i, live := range lives {
 		if live.IsEmpty() {
 			continue
 		}
 		all.Or(live)
-		f, err := sc.openFile(s.Profiles[i], live)
-		if f != nil {
-			sc.files = append(sc.files, f)
-		}
-		if err != nil {
+		opening.Go(func() (err error) {
+			files[i], err = sc.openFile(s.Profiles[i], live)
 			return err
-		}
+		})
+	}
+	err := opening.Wait()
+	sc.files = slices.DeleteFunc(files, func(f *fileScan) bool { return f == nil })
+	if err != nil {
+		return err
 	}
 	sc.numbers = all.ManyIterator()
 	sc.window = make([]uint32, vector.MaxRows)
