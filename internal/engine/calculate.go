@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/dataprep"
 	"github.com/lakeward/lakeward/internal/expr"
@@ -44,10 +47,13 @@ func (f *formulas) parse(i int, m lakeward.Mapping) (lakeward.Field, error) {
 }
 
 // fields are the leaves of the union that the formulas read.
-func (f *formulas) fields() []lakeward.Leaf {
+func (f *formulas) fields() []lakeward.Leaf { return f.read(slices.Collect(maps.Values(f.found))...) }
+
+// read are the leaves of the union that some of the formulas read.
+func (f *formulas) read(some ...formula) []lakeward.Leaf {
 	var out []lakeward.Leaf
 	used := map[string]bool{}
-	for _, x := range f.found {
+	for _, x := range some {
 		for _, path := range x.node.Fields() {
 			used[path] = true
 		}

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"hash/maphash"
 	"math"
 	"slices"
 
@@ -14,32 +13,6 @@ import (
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/vector"
 )
-
-// keySet finds deduplication keys that several profiles share. It keeps a 128-bit hash of each key.
-type keySet struct {
-	seeds  [2]maphash.Seed
-	owner  map[[2]uint64]uint32
-	shared *roaring.Bitmap // profiles that share a key with another one
-}
-
-func newKeySet() *keySet {
-	return &keySet{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, owner: map[[2]uint64]uint32{}, shared: roaring.New()}
-}
-
-func (k *keySet) hash(key []byte) [2]uint64 {
-	return [2]uint64{maphash.Bytes(k.seeds[0], key), maphash.Bytes(k.seeds[1], key)}
-}
-
-func (k *keySet) add(number uint32, key []byte) {
-	h := k.hash(key)
-	switch first, ok := k.owner[h]; {
-	case !ok:
-		k.owner[h] = number
-	case first != number:
-		k.shared.Add(first)
-		k.shared.Add(number)
-	}
-}
 
 // attributeKey joins the values of one or two columns; a null component means that the profile is
 // never collapsed with another (DED-08).
@@ -62,42 +35,45 @@ type candidate struct {
 	left   bool   // it is written as exited
 	at     int64  // reference time: last change of its membership or of its identities (DED-04)
 	values []byte // of the other columns, so that bytes compare as values do
-	keys   [][2]uint64
+	keys   []keyHash
 }
+
+// size is about what a candidate takes in memory.
+func (c candidate) size() int { return len(c.values) + 16*len(c.keys) + 128 }
 
 // deduplicate keeps, of profiles that share a key, the one with the latest reference time, then the
 // one with the smallest values, then the smallest number (DED-04 to DED-08, D11). A profile that shares
 // any key with a winner goes, with all its rows (DED-06). A member wins over a profile that left: the key is still there.
+// Profiles that no chain of keys connects do not meet, so many of them are compared in shares.
 func (e *Engine) deduplicate(ctx context.Context, s *selection, keys *keySet) error {
 	if keys.shared.IsEmpty() {
 		return nil
 	}
-	list, err := e.candidates(ctx, s, keys)
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(list, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(boolInt(a.left), boolInt(b.left)), cmp.Compare(b.at, a.at), bytes.Compare(a.values, b.values), cmp.Compare(a.number, b.number))
-	})
-	taken := map[[2]uint64]bool{}
-	for _, c := range list {
-		if slices.ContainsFunc(c.keys, func(k [2]uint64) bool { return taken[k] }) {
-			s.numbers.Remove(c.number)
-			s.counts.Deduplicated++
-			continue
+	for at := (share{of: 1}); at.index < at.of; at.index++ {
+		list, err := e.candidates(ctx, s, keys, &at)
+		if err != nil {
+			return err
 		}
-		for _, k := range c.keys {
-			taken[k] = true
+		slices.SortFunc(list, func(a, b candidate) int {
+			return cmp.Or(cmp.Compare(boolInt(a.left), boolInt(b.left)), cmp.Compare(b.at, a.at), bytes.Compare(a.values, b.values), cmp.Compare(a.number, b.number))
+		})
+		taken := map[keyHash]bool{}
+		for _, c := range list {
+			if slices.ContainsFunc(c.keys, func(k keyHash) bool { return taken[k] }) {
+				s.numbers.Remove(c.number)
+				s.counts.Deduplicated++
+				continue
+			}
+			for _, k := range c.keys {
+				taken[k] = true
+			}
 		}
 	}
 	return nil
 }
 
-func (e *Engine) candidates(ctx context.Context, s *selection, keys *keySet) ([]candidate, error) {
-	changed, err := e.warehouse.IdentityTimes(ctx, s.snap, keys.shared)
-	if err != nil {
-		return nil, err
-	}
+// candidates reads those of a share. The first share becomes smaller when they take too much memory.
+func (e *Engine) candidates(ctx context.Context, s *selection, keys *keySet, at *share) ([]candidate, error) {
 	qualified, err := e.warehouse.OpenMembership(s.membership)
 	if err != nil {
 		return nil, err
@@ -105,6 +81,7 @@ func (e *Engine) candidates(ctx context.Context, s *selection, keys *keySet) ([]
 	defer qualified.Close()
 	keyed, values := s.marked(func(c lakeward.Column) bool { return c.Key }), s.sources(func(lakeward.Column) bool { return true })
 	var list []candidate
+	size := 0
 	for p, err := range e.warehouse.Scan(ctx, s.snap, keys.shared, s.fields, s.namespace) {
 		if err != nil {
 			return nil, err
@@ -116,21 +93,46 @@ func (e *Engine) candidates(ctx context.Context, s *selection, keys *keySet) ([]
 		values.begin(p)
 		for i, number := range p.Numbers {
 			c := candidate{number: number, left: s.left(number), at: times[i]}
-			if t, ok := changed[number]; ok {
-				c.at = max(c.at, t.UnixMilli())
+			s.eachKey(values, keyed, p, i, func(key []byte) { c.keys = append(c.keys, keys.hash(key)) })
+			if !at.holds(keys.group(c)) {
+				continue
 			}
 			c.values = s.others(values, i, times[i])
-			if s.namespace != "" {
-				for k := p.First[i]; k < p.First[i+1]; k++ {
-					c.keys = append(c.keys, keys.hash(p.Values.Str(int(k))))
-				}
-			} else if key, ok := attributeKey(values, keyed, i); ok {
-				c.keys = append(c.keys, keys.hash(key))
-			}
-			list = append(list, c)
+			list, size = append(list, c), size+c.size()
+		}
+		for size > e.dedup.bytes && at.halve() {
+			list, size = kept(list, func(c candidate) bool { return at.holds(keys.group(c)) })
 		}
 	}
-	return list, nil
+	return list, e.identityTimes(ctx, s, list)
+}
+
+// kept are the candidates that are held, and their size.
+func kept(list []candidate, holds func(c candidate) bool) ([]candidate, int) {
+	list = slices.DeleteFunc(list, func(c candidate) bool { return !holds(c) })
+	size := 0
+	for _, c := range list {
+		size += c.size()
+	}
+	return list, size
+}
+
+// identityTimes moves the reference times of candidates to the last change of their identities, where that is later.
+func (e *Engine) identityTimes(ctx context.Context, s *selection, list []candidate) error {
+	numbers := roaring.New()
+	for _, c := range list {
+		numbers.Add(c.number)
+	}
+	changed, err := e.warehouse.IdentityTimes(ctx, s.snap, numbers)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		if t, ok := changed[list[i].number]; ok {
+			list[i].at = max(list[i].at, t.UnixMilli())
+		}
+	}
+	return nil
 }
 
 // others are the values that decide a tie: those of the columns that are no key, single ones only, in the order of the mapping

@@ -45,6 +45,7 @@ type Engine struct {
 	grown     chan struct{} // wakes the compaction
 
 	compacting sync.Mutex // one at a time
+	dedup      dedupLimits
 
 	mu      sync.Mutex
 	clients map[string]cachedClient // by account and url
@@ -61,7 +62,7 @@ func New(cfg Config) *Engine {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{store: cfg.Store, warehouse: cfg.Warehouse, cfg: cfg, log: cfg.Log, news: make(chan struct{}, 1), grown: make(chan struct{}, 1), clients: map[string]cachedClient{}}
+	return &Engine{store: cfg.Store, warehouse: cfg.Warehouse, cfg: cfg, log: cfg.Log, news: make(chan struct{}, 1), grown: make(chan struct{}, 1), clients: map[string]cachedClient{}, dedup: defaultDedupLimits()}
 }
 
 // Close ends the connections to the lakes.

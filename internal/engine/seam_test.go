@@ -10,3 +10,6 @@ import (
 func (e *Engine) ExecuteTask(ctx context.Context, t *lakeward.Task) error {
 	return e.executeTask(ctx, t, nil)
 }
+
+// LimitDedup bounds what deduplication holds in memory.
+func (e *Engine) LimitDedup(keys, bytes int) { e.dedup = dedupLimits{keys, bytes} }

@@ -114,40 +114,103 @@ func (s *selection) read(fields []lakeward.Leaf) {
 // filter drops profiles without an identity of the namespace or without a mandatory value (MAN-01,
 // MAN-03), notes how many values each has, and collects the deduplication keys of the rest.
 func (e *Engine) filter(ctx context.Context, s *selection) (*keySet, error) {
-	mandatory, keyed := s.marked(func(c lakeward.Column) bool { return c.Mandatory }), s.marked(func(c lakeward.Column) bool { return c.Key })
-	keys := newKeySet()
-	if s.namespace == "" && len(mandatory) == 0 && len(keyed) == 0 {
-		return keys, nil
+	f := &memberFilter{selection: s, mandatory: s.marked(func(c lakeward.Column) bool { return c.Mandatory }), keyed: s.marked(func(c lakeward.Column) bool { return c.Key }), dropped: roaring.New()}
+	var several *roaring.Bitmap
+	if s.namespace != "" {
+		several = s.numbers.Clone()
 	}
-	values := s.sources(func(c lakeward.Column) bool { return c.Mandatory || c.Key })
-	dropped := roaring.New()
-	for p, err := range e.warehouse.Scan(ctx, s.snap, s.numbers, s.fields, s.namespace) {
-		if err != nil {
+	f.keys = newKeySet(e.dedup.keys, several)
+	defer f.keys.done()
+	if s.namespace == "" && len(f.mandatory) == 0 && len(f.keyed) == 0 {
+		return f.keys, nil
+	}
+	if err := f.scan(ctx, e.warehouse, func(c lakeward.Column) bool { return c.Mandatory || c.Key }, f.decide); err != nil {
+		return nil, err
+	}
+	s.numbers.AndNot(f.dropped)
+	for f.keys.next() {
+		if err := f.scan(ctx, e.warehouse, func(c lakeward.Column) bool { return c.Key }, f.collect); err != nil {
 			return nil, err
 		}
+	}
+	return f.keys, nil
+}
+
+// memberFilter looks at members one by one before any is written.
+type memberFilter struct {
+	*selection
+	mandatory, keyed []int // columns
+	keys             *keySet
+	dropped          *roaring.Bitmap
+}
+
+// scan calls fn with each member and the columns that want chooses, reading nothing else.
+func (f *memberFilter) scan(ctx context.Context, w *warehouse.Warehouse, want func(c lakeward.Column) bool, fn func(values *sources, p *warehouse.Profiles, i int)) error {
+	s := f.narrowed(want)
+	values := s.sources(want)
+	for p, err := range w.Scan(ctx, s.snap, s.numbers, s.fields, s.namespace) {
+		if err != nil {
+			return err
+		}
 		values.begin(p)
-		for i, number := range p.Numbers {
-			switch {
-			case s.namespace != "" && p.First[i] == p.First[i+1]:
-				s.counts.ExcludedIdentity++
-				dropped.Add(number)
-			case slices.ContainsFunc(mandatory, func(c int) bool { return lacks(&values.values[c], i) }):
-				s.counts.ExcludedMandatory++
-				dropped.Add(number)
-			case s.namespace != "":
-				s.addLevels(number, int(p.First[i+1]-p.First[i]))
-				for k := p.First[i]; k < p.First[i+1]; k++ {
-					keys.add(number, p.Values.Str(int(k)))
-				}
-			case len(keyed) > 0:
-				if key, ok := attributeKey(values, keyed, i); ok {
-					keys.add(number, key)
-				}
-			}
+		for i := range p.Numbers {
+			fn(values, p, i)
 		}
 	}
-	s.numbers.AndNot(dropped)
-	return keys, nil
+	return nil
+}
+
+// decide drops a member or notes its values and keys.
+func (f *memberFilter) decide(values *sources, p *warehouse.Profiles, i int) {
+	number := p.Numbers[i]
+	switch {
+	case f.namespace != "" && p.First[i] == p.First[i+1]:
+		f.counts.ExcludedIdentity++
+		f.dropped.Add(number)
+	case slices.ContainsFunc(f.mandatory, func(c int) bool { return lacks(&values.values[c], i) }):
+		f.counts.ExcludedMandatory++
+		f.dropped.Add(number)
+	default:
+		if f.namespace != "" {
+			f.addLevels(number, int(p.First[i+1]-p.First[i]))
+		}
+		f.collect(values, p, i)
+	}
+}
+
+// collect notes the keys of a member.
+func (f *memberFilter) collect(values *sources, p *warehouse.Profiles, i int) {
+	f.eachKey(values, f.keyed, p, i, func(key []byte) { f.keys.add(p.Numbers[i], key) })
+}
+
+// eachKey calls fn with the deduplication keys of profile i of a chunk: its values in the mapped namespace, or those of
+// the key columns together.
+func (s *selection) eachKey(values *sources, keyed []int, p *warehouse.Profiles, i int, fn func(key []byte)) {
+	if s.namespace != "" {
+		for k := p.First[i]; k < p.First[i+1]; k++ {
+			fn(p.Values.Str(int(k)))
+		}
+	} else if len(keyed) > 0 {
+		if key, ok := attributeKey(values, keyed, i); ok {
+			fn(key)
+		}
+	}
+}
+
+// narrowed is the selection with only the fields that the chosen columns read.
+func (s *selection) narrowed(want func(c lakeward.Column) bool) *selection {
+	n := *s
+	n.fields = nil
+	for i, c := range s.columns {
+		if !want(c) {
+			continue
+		}
+		n.read(c.Leaves())
+		if c.Kind == lakeward.CalculatedSource {
+			n.read(s.formulas.read(s.formulas.found[i]))
+		}
+	}
+	return &n
 }
 
 // marked are the attribute and calculated columns that have a mark.
@@ -188,6 +251,10 @@ func (s *selection) cut(limit int64) {
 	for i := range s.levels {
 		s.levels[i].And(s.numbers)
 	}
+	if len(s.levels) == 0 {
+		s.cutEvenly(limit)
+		return
+	}
 	open := part{numbers: roaring.New()}
 	for it := s.numbers.Iterator(); it.HasNext(); {
 		number := it.Next()
@@ -201,4 +268,21 @@ func (s *selection) cut(limit int64) {
 		s.rows += n
 	}
 	s.parts = append(s.parts, open)
+}
+
+// cutEvenly is cut for profiles that give one row each.
+func (s *selection) cutEvenly(limit int64) {
+	rest := s.numbers.Clone()
+	s.rows = int64(rest.GetCardinality())
+	for int64(rest.GetCardinality()) > limit {
+		last, err := rest.Select(uint32(limit)) // the first that does not fit
+		if err != nil {
+			break
+		}
+		head := rest.Clone()
+		head.RemoveRange(uint64(last), 1<<32)
+		rest.RemoveRange(0, uint64(last))
+		s.parts = append(s.parts, part{numbers: head, rows: limit})
+	}
+	s.parts = append(s.parts, part{numbers: rest, rows: int64(rest.GetCardinality())})
 }
