@@ -161,6 +161,7 @@ func caseMembers(t testing.TB, rule string) string {
 	if err != nil {
 		t.Fatalf("Parse(%s): %v", rule, err)
 	}
+	printsAlike(t, rule)
 	c, paths := caseChunk(t)
 	f := filter(n, paths)
 	b := f.Match(c)
@@ -430,6 +431,7 @@ func TestExpressionsOfPublicSources(t *testing.T) {
 		if _, err := pql.Parse(rule, s); err != nil {
 			t.Errorf("%s: %v", rule, err)
 		}
+		printsAlike(t, rule)
 	}
 }
 

@@ -235,11 +235,27 @@ func TestAllFindingsAtOnce(t *testing.T) {
 	}
 }
 
+// printsAlike checks that a rule, printed from what was understood of it, is understood as before: parse(print(r)) = r.
+func printsAlike(t testing.TB, rule string) {
+	t.Helper()
+	printed, ok := pql.Reprint(rule)
+	if !ok {
+		return
+	}
+	if !pql.SameSyntax(rule, printed) {
+		t.Errorf("%s is printed as %s, which means something else", rule, printed)
+	}
+	if again, ok := pql.Reprint(printed); ok && again != printed {
+		t.Errorf("%s is printed as %s, and that as %s", rule, printed, again)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{`age >= 34 and home.city = "Bern"`, `not (age in [20, -65])`, `name.equals("a", false)`, `date(2020,1,1) < born`, `a.b["c"]`, "\"\\u00"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, rule string) {
+		printsAlike(t, rule)
 		n, err := pql.Parse(rule, scope())
 		if err != nil {
 			if lakeward.KindOf(err) != lakeward.Invalid {

@@ -223,3 +223,26 @@ func TestChunksAgreeWithRows(t *testing.T) {
 	}
 	t.Logf("%d rules, %d rows held", rules, held)
 }
+
+// Rules of all forms mean after printing what they meant before, with and without the parentheses of the first writer.
+func TestPrintedRules(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := &writer{t: t, left: rapid.IntRange(3, 25).Draw(t, "size")}
+		rule := w.condition("")
+		printed, ok := pql.Reprint(rule)
+		if !ok {
+			return // too deep, or comparisons in a chain
+		}
+		if !pql.SameSyntax(rule, printed) {
+			t.Fatalf("%s is printed as %s, which means something else", rule, printed)
+		}
+		n, err := pql.Parse(rule, caseScope())
+		again, aerr := pql.Parse(printed, caseScope())
+		if lakeward.CodeOf(err) != lakeward.CodeOf(aerr) {
+			t.Fatalf("%s: %v; printed: %v", rule, err, aerr)
+		}
+		if err == nil && n.Cost() != again.Cost() {
+			t.Fatalf("%s costs %d, printed %d", rule, n.Cost(), again.Cost())
+		}
+	})
+}
