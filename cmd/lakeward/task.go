@@ -10,7 +10,7 @@ import (
 )
 
 func taskCommand(a *app) *cobra.Command {
-	return group("task", "Tasks: what the service does beside the runs, such as evaluations of audiences", taskList(a), taskShow(a))
+	return group("task", "Tasks: what the service does beside the runs, such as evaluations of audiences", taskList(a), taskShow(a), taskCancel(a))
 }
 
 func taskList(a *app) *cobra.Command {
@@ -49,6 +49,18 @@ func taskShow(a *app) *cobra.Command {
 	return &cobra.Command{Use: "show ID", Short: "Show a task: its counts, and of a failed one why", Args: exactly("ID"), RunE: func(c *cobra.Command, args []string) error {
 		return a.withData(c.Context(), false, func(d *directory) error {
 			t, err := d.store.Task(c.Context(), a.settings.sandbox, args[0])
+			if err != nil {
+				return err
+			}
+			return a.print(t, func() table { return taskTable(t) })
+		})
+	}}
+}
+
+func taskCancel(a *app) *cobra.Command {
+	return &cobra.Command{Use: "cancel ID", Short: "Cancel a task that is queued or under way; nothing of it is kept", Args: exactly("ID"), RunE: func(c *cobra.Command, args []string) error {
+		return a.withData(c.Context(), true, func(d *directory) error {
+			t, err := d.engine.CancelTask(c.Context(), a.settings.sandbox, args[0])
 			if err != nil {
 				return err
 			}

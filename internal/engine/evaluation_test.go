@@ -358,3 +358,38 @@ func TestStoppedEvaluationIsCancelled(t *testing.T) {
 	}
 	must[[]lakeward.Audience](t)(w.Evaluate(t.Context(), sandbox, nil, nil))
 }
+
+// SEG-05: a task that is queued or under way can be cancelled; nothing of it is kept, and what is closed stays as it is.
+func TestCancelledTask(t *testing.T) {
+	for _, claimed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("under way %t", claimed), func(t *testing.T) {
+			w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true}))
+			w.people("1,a@x.org,,Ann,30")
+			w.rule("all", "age > 0")
+			task := lakeward.NewEvaluation(sandbox, "now", lakeward.Evaluation{Trigger: lakeward.BySchedule, All: true}, time.Now().UTC())
+			if err := w.store.QueueTask(t.Context(), task); err != nil {
+				t.Fatal(err)
+			}
+			var work *lakeward.Task
+			if claimed {
+				work = must[*lakeward.Task](t)(w.store.ClaimTask(t.Context(), time.Now().UTC(), ""))
+			}
+			if got := must[lakeward.Task](t)(w.CancelTask(t.Context(), sandbox, string(task.ID))); got.State != lakeward.TaskCancelled || got.EndedAt == nil || got.Cause == nil {
+				t.Errorf("the task is %+v", got)
+			}
+			if claimed {
+				if err := w.ExecuteTask(t.Context(), work); lakeward.CodeOf(err) != "TASK-1002" {
+					t.Errorf("whoever was at work on it: %v", err)
+				}
+			} else if again := must[*lakeward.Task](t)(w.store.ClaimTask(t.Context(), time.Now().UTC(), "")); again != nil {
+				t.Errorf("it was begun: %+v", again)
+			}
+			if a := must[lakeward.Audience](t)(w.store.Audience(t.Context(), sandbox, "all")); a.EvaluatedAt != nil {
+				t.Errorf("it was evaluated: %+v", a)
+			}
+			if _, err := w.CancelTask(t.Context(), sandbox, string(task.ID)); lakeward.CodeOf(err) != "TASK-1001" {
+				t.Errorf("cancelled again: %v", err)
+			}
+		})
+	}
+}

@@ -77,6 +77,24 @@ func (e *Engine) endTask(ctx context.Context, t *lakeward.Task, change func(*lak
 	}
 }
 
+// CancelTask ends a task that is not closed (SEG-05). Whoever is at work on it commits nothing; runs that wait for it fail
+// and say so.
+func (e *Engine) CancelTask(ctx context.Context, sandbox, id string) (lakeward.Task, error) {
+	t, err := e.store.Task(ctx, sandbox, id)
+	if err != nil {
+		return t, err
+	}
+	state, err := t.State.To(lakeward.TaskCancelled)
+	if err != nil {
+		return t, err
+	}
+	defer e.nudge()
+	at := now()
+	return t, e.store.AdvanceTask(ctx, &t, func(t *lakeward.Task) {
+		t.State, t.EndedAt, t.Cause = state, &at, &lakeward.Cause{Code: "cancelled", Message: "it was cancelled by hand; begin it again with: lakeward audience evaluate"}
+	})
+}
+
 func byHand(t lakeward.Task) bool {
 	return t.Evaluation != nil && t.Evaluation.Trigger == lakeward.ByHand
 }
