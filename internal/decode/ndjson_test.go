@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -172,24 +173,34 @@ func TestPackedUploads(t *testing.T) {
 		return 0, err
 	}
 	lines := strings.Repeat("{\"id\":\"1\",\"age\":3}\n", 1000)
+	var distinct []string
+	for i := range 60_000 {
+		distinct = append(distinct, fmt.Sprintf("{\"id\":\"%d\",\"age\":%d}\n", i*7919, i))
+	}
 	for name, test := range map[string]struct {
 		file string
 		rows int
 		code string
 	}{
-		"gzip of NDJSON":           {pack(lines, false), 1000, ""},
-		"zstd of NDJSON":           {pack(lines, true), 1000, ""},
-		"gzip of CSV":              {pack("id,age\n1,2\n", false), 1, ""},
-		"zstd of CSV":              {pack("id,age\n1,2\n", true), 1, ""},
-		"gzip in gzip":             {pack(pack(lines, false), false), 0, "UPL-1002"},
-		"a cut file":               {pack(lines, false)[:60], 0, "UPL-1002"},
-		"a cut zstd file":          {pack(lines, true)[:30], 0, "UPL-1002"},
-		"two members":              {pack(lines, false) + pack(lines, false), 0, "UPL-1002"},
-		"a bomb":                   {pack(strings.Repeat("{\"id\":\"1\",\"age\":3}\n", 1_000_000), false), 0, "UPL-1010"},
-		"Parquet":                  {"PAR1\x15\x04", 0, "UPL-1002"},
-		"nothing":                  {"", 0, "UPL-1001"},
-		"nothing, packed":          {pack("", false), 0, "UPL-1001"},
-		"gzip that only begins so": {"\x1f\x8bxxxxxxxxxxxxxx", 0, "UPL-1002"},
+		"gzip of NDJSON":                   {pack(lines, false), 1000, ""},
+		"zstd of NDJSON":                   {pack(lines, true), 1000, ""},
+		"gzip of CSV":                      {pack("id,age\n1,2\n", false), 1, ""},
+		"zstd of CSV":                      {pack("id,age\n1,2\n", true), 1, ""},
+		"gzip in gzip":                     {pack(pack(lines, false), false), 0, "UPL-1002"},
+		"a cut file":                       {pack(lines, false)[:60], 0, "UPL-1002"},
+		"a cut zstd file":                  {pack(lines, true)[:30], 0, "UPL-1002"},
+		"two members":                      {pack(lines, false) + pack(lines, false), 0, "UPL-1002"},
+		"two zstd frames":                  {pack(lines, true) + pack(lines, true), 0, "UPL-1002"},
+		"bytes behind a zstd frame":        {pack(lines, true) + "x", 0, "UPL-1002"},
+		"many zstd blocks":                 {pack(strings.Join(distinct, ""), true), len(distinct), ""},
+		"a zstd file without its checksum": {pack(lines, true)[:len(pack(lines, true))-4], 0, "UPL-1002"},
+		"zstd that only begins so":         {"\x28\xb5\x2f\xfd\xffxxxxxxxxxxxxxx", 0, "UPL-1002"},
+		"nothing, packed as zstd":          {pack("", true), 0, "UPL-1001"},
+		"a bomb":                           {pack(strings.Repeat("{\"id\":\"1\",\"age\":3}\n", 1_000_000), false), 0, "UPL-1010"},
+		"Parquet":                          {"PAR1\x15\x04", 0, "UPL-1002"},
+		"nothing":                          {"", 0, "UPL-1001"},
+		"nothing, packed":                  {pack("", false), 0, "UPL-1001"},
+		"gzip that only begins so":         {"\x1f\x8bxxxxxxxxxxxxxx", 0, "UPL-1002"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if rows, err := read(test.file); rows != test.rows || lakeward.CodeOf(err) != test.code {

@@ -70,7 +70,11 @@ func unpack(r io.Reader) (io.Reader, error) {
 		z.Multistream(false)
 		return &unpacked{in: z, rest: b, packed: counted}, nil
 	case bytes.HasPrefix(start, []byte("\x28\xb5\x2f\xfd")):
-		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
+		frame, err := newZstdFrame(b)
+		if err != nil {
+			return nil, upload("UPL-1002", "the file begins like zstd and is none: %v", err)
+		}
+		z, err := zstd.NewReader(frame, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
 		if err != nil {
 			return nil, upload("UPL-1002", "the file begins like zstd and is none: %v", err)
 		}
