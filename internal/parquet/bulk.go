@@ -8,20 +8,19 @@ import (
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
-// take adds rows of the open page, which lie behind those of the last call: side by side at once where their values
-// need nothing but to be copied, else one by one.
+// take adds rows of the open page, which lie behind those of the last call: at once where their values need nothing but
+// to be copied, else one by one. It returns the number of those that were added.
 func (c *cursor) take(rows []int64, out *vector.Vector) (done int, err error) {
-	from, n := int(rows[0]-c.first), len(rows)
-	if rows[n-1]-rows[0] == int64(n-1) && c.copies() {
-		c.appendRows(from, n, out)
-		return n, nil
+	if c.copies() {
+		c.appendRows(rows, out)
+		return len(rows), nil
 	}
 	for i, row := range rows {
 		if err := c.appendRow(int(row-c.first), out); err != nil {
 			return i, err
 		}
 	}
-	return n, nil
+	return len(rows), nil
 }
 
 // copies reports whether the values of the page are those that are wanted.
@@ -42,44 +41,61 @@ func (c *cursor) copies() bool {
 	return false
 }
 
-// appendRows adds the entries from to from+n-1 of a page of a flat column.
-func (c *cursor) appendRows(from, n int, out *vector.Vector) {
-	first, levels := from, []byte(nil)
-	if c.def != nil {
+// places are where the values of rows lie in a page: n of them from first on, or at each its own, -1 for none.
+type places struct {
+	first, n int
+	each     []int32
+}
+
+// find returns the places of rows in the page of a flat column.
+func (c *cursor) find(rows []int64) places {
+	n := len(rows)
+	from, together := int(rows[0]-c.first), rows[n-1]-rows[0] == int64(n-1)
+	if c.def == nil && together {
+		return places{first: from, n: n}
+	}
+	if c.def != nil && together {
 		c.countTo(from)
-		first, levels = c.dense, c.def[from:from+n]
-		c.countTo(from + n)
-		n = c.dense - first
-		if n == len(levels) {
-			levels = nil
+		before := c.dense
+		if !slices.ContainsFunc(c.def[from:from+n], func(d byte) bool { return d != c.leaf.max.def }) {
+			return places{first: before, n: n}
 		}
 	}
+	c.each = c.each[:0]
+	for _, row := range rows {
+		at := int32(row - c.first)
+		if c.def != nil {
+			c.countTo(int(at))
+			if c.def[at] != c.leaf.max.def {
+				c.each = append(c.each, -1)
+				continue
+			}
+			at = int32(c.dense)
+		}
+		c.each = append(c.each, at)
+	}
+	return places{n: n, each: c.each}
+}
+
+// appendRows adds rows of a page of a flat column whose values are copied.
+func (c *cursor) appendRows(rows []int64, out *vector.Vector) {
+	p := c.find(rows)
 	switch {
-	case c.leaf.kind == vector.String && c.dict != nil:
-		c.appendCodes(first, n, levels, out)
 	case c.leaf.kind == vector.String:
-		c.appendTexts(first, n, levels, out)
+		c.appendStrings(p, out)
+		return
 	case c.leaf.physical == parquet.Boolean:
-		c.appendBools(first, n, levels, out)
+		p.all(func(k int) { out.AppendBool(c.bools[k/8]>>(k%8)&1 != 0) }, out.AppendNull)
+		return
 	case c.leaf.physical == parquet.Double:
-		out.Floats = spread(out.Floats, c.floats[first:first+n], levels, c.leaf.max.def)
-		out.Appended(max(n, len(levels)))
+		out.Floats = pick(out.Floats, c.floats, p)
 	case c.leaf.physical == parquet.Int32:
-		c.wide = c.wide[:0]
-		for _, v := range c.ints32[first : first+n] {
-			c.wide = append(c.wide, int64(v))
-		}
-		out.Ints = spread(out.Ints, c.wide, levels, c.leaf.max.def)
-		out.Appended(max(n, len(levels)))
+		out.Ints = slices.Grow(out.Ints, p.n)
+		p.all(func(k int) { out.Ints = append(out.Ints, int64(c.ints32[k])) }, func() { out.Ints = append(out.Ints, 0) })
 	default:
-		out.Ints = spread(out.Ints, c.ints[first:first+n], levels, c.leaf.max.def)
-		out.Appended(max(n, len(levels)))
+		out.Ints = pick(out.Ints, c.ints, p)
 	}
-	for i, d := range levels {
-		if d != c.leaf.max.def {
-			out.SetNull(out.Len - len(levels) + i)
-		}
-	}
+	p.added(out)
 }
 
 // countTo counts the values before entry i of the page.
@@ -91,68 +107,72 @@ func (c *cursor) countTo(i int) {
 	}
 }
 
-// spread appends values, with a zero where a level says that there is none; without levels all are there.
-func spread[T any](out, values []T, levels []byte, present byte) []T {
-	if levels == nil {
-		return append(out, values...)
+// pick appends the values at places, a zero where there is none.
+func pick[T any](out, values []T, p places) []T {
+	if p.each == nil {
+		return append(out, values[p.first:p.first+p.n]...)
 	}
 	var zero T
-	out = slices.Grow(out, len(levels))
-	for _, d := range levels {
-		if d != present {
+	out = slices.Grow(out, p.n)
+	for _, k := range p.each {
+		if k < 0 {
 			out = append(out, zero)
 			continue
 		}
-		out, values = append(out, values[0]), values[1:]
+		out = append(out, values[k])
 	}
 	return out
 }
 
-// appendCodes adds n values of a dictionary; they stay codes while all of the vector are.
-func (c *cursor) appendCodes(first, n int, levels []byte, out *vector.Vector) {
-	c.adopt(out)
-	if out.Dict == c.dict {
-		out.Codes = spread(out.Codes, c.codes[first:first+n], levels, c.leaf.max.def)
-		out.Appended(max(n, len(levels)))
-		return
-	}
-	out.Plain()
-	each(n, levels, c.leaf.max.def, func(k int) { out.AppendString(c.dict.Value(c.codes[first+k])) }, out)
-}
-
-func (c *cursor) appendTexts(first, n int, levels []byte, out *vector.Vector) {
-	out.Plain()
-	if levels != nil {
-		each(n, levels, c.leaf.max.def, func(k int) { out.AppendString(c.bytes[c.offs[first+k]:c.offs[first+k+1]]) }, out)
-		return
-	}
-	base := uint32(len(out.Bytes)) - c.offs[first]
-	out.Bytes = append(out.Bytes, c.bytes[c.offs[first]:c.offs[first+n]]...)
-	for _, end := range c.offs[first+1 : first+n+1] {
-		out.Offsets = append(out.Offsets, base+end)
-	}
-	out.Appended(n)
-}
-
-func (c *cursor) appendBools(first, n int, levels []byte, out *vector.Vector) {
-	each(n, levels, c.leaf.max.def, func(k int) { k += first; out.AppendBool(c.bools[k/8]>>(k%8)&1 != 0) }, out)
-}
-
-// each calls add with 0 to n-1, and adds an empty value, which is marked later, where a level says that there is none.
-func each(n int, levels []byte, present byte, add func(k int), out *vector.Vector) {
-	if levels == nil {
-		for k := range n {
-			add(k)
+// all calls some with the place of each value and none where there is none.
+func (p places) all(some func(k int), none func()) {
+	if p.each == nil {
+		for k := range p.n {
+			some(p.first + k)
 		}
 		return
 	}
-	k := 0
-	for _, d := range levels {
-		if d != present {
-			out.AppendNull()
+	for _, k := range p.each {
+		if k < 0 {
+			none()
 			continue
 		}
-		add(k)
-		k++
+		some(int(k))
 	}
+}
+
+// added notes what was appended to the values of a vector, and which of it is null.
+func (p places) added(out *vector.Vector) {
+	start := out.Len
+	out.Appended(p.n)
+	for i, k := range p.each {
+		if k < 0 {
+			out.SetNull(start + i)
+		}
+	}
+}
+
+// appendStrings adds texts; codes of a dictionary stay codes while all of the vector are.
+func (c *cursor) appendStrings(p places, out *vector.Vector) {
+	if c.dict != nil {
+		if c.adopt(out); out.Dict == c.dict {
+			out.Codes = pick(out.Codes, c.codes, p)
+			p.added(out)
+			return
+		}
+		out.Plain()
+		p.all(func(k int) { out.AppendString(c.dict.Value(c.codes[k])) }, out.AppendNull)
+		return
+	}
+	out.Plain()
+	if p.each != nil {
+		p.all(func(k int) { out.AppendString(c.bytes[c.offs[k]:c.offs[k+1]]) }, out.AppendNull)
+		return
+	}
+	base := uint32(len(out.Bytes)) - c.offs[p.first]
+	out.Bytes = append(out.Bytes, c.bytes[c.offs[p.first]:c.offs[p.first+p.n]]...)
+	for _, end := range c.offs[p.first+1 : p.first+p.n+1] {
+		out.Offsets = append(out.Offsets, base+end)
+	}
+	out.Appended(p.n)
 }

@@ -32,7 +32,7 @@ type cursor struct {
 	codes  []int32            // into the values below; nil if the page has the values themselves
 	ints   []int64
 	ints32 []int32
-	wide   []int64 // scratch for these
+	each   []int32 // scratch: places of rows
 	ints96 []deprecated.Int96
 	floats []float64
 	small  []float32
