@@ -132,7 +132,8 @@ func TestCommittedFileIsNotReplaced(t *testing.T) {
 	}
 }
 
-// CASE-16: the database of before the pin is restored after the commit; the run is adopted, not sent again.
+// CASE-16: the database of before the pin is restored after the commit; the run is adopted with what its record says, not
+// sent again.
 func TestRestoredRunIsAdopted(t *testing.T) {
 	for mode, account := range accounts() {
 		t.Run(mode, func(t *testing.T) {
@@ -166,6 +167,7 @@ func TestRestoredRunIsAdopted(t *testing.T) {
 			if err := w.Work(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+			first := must[lakeward.Run](t)(w.store.Run(t.Context(), sandbox, string(id)))
 			w.Engine.Close()
 			if err := w.store.Close(); err != nil {
 				t.Fatal(err)
@@ -183,6 +185,9 @@ func TestRestoredRunIsAdopted(t *testing.T) {
 			}
 			r := must[lakeward.Run](t)(w.store.Run(t.Context(), sandbox, string(id)))
 			succeeded(t, r)
+			if first.ToGeneration == 0 || first.Rev == 0 || r.ToGeneration != first.ToGeneration || r.Rev != first.Rev || r.Counts != first.Counts || r.Manifest != first.Manifest {
+				t.Errorf("the run knows revision %d, generation %d, counts %+v, want those of the record: %d, %d, %+v", r.Rev, r.ToGeneration, r.Counts, first.Rev, first.ToGeneration, first.Counts)
+			}
 			for _, e := range w.lake.Requests() {
 				if e.Op == "append" {
 					t.Errorf("%s was sent again", e.Path)
