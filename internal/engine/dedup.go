@@ -49,7 +49,7 @@ func (e *Engine) deduplicate(ctx context.Context, s *selection, keys *keySet) er
 	if keys.shared.IsEmpty() {
 		return nil
 	}
-	for at := (share{of: 1}); at.index < at.of; at.index++ {
+	for at := (keyShare{of: 1}); at.index < at.of; at.index++ {
 		list, err := e.candidates(ctx, s, keys, &at)
 		if err != nil {
 			return err
@@ -73,7 +73,7 @@ func (e *Engine) deduplicate(ctx context.Context, s *selection, keys *keySet) er
 }
 
 // candidates reads those of a share. The first share becomes smaller when they take too much memory.
-func (e *Engine) candidates(ctx context.Context, s *selection, keys *keySet, at *share) ([]candidate, error) {
+func (e *Engine) candidates(ctx context.Context, s *selection, keys *keySet, at *keyShare) ([]candidate, error) {
 	qualified, err := e.warehouse.OpenMembership(s.membership)
 	if err != nil {
 		return nil, err

@@ -21,11 +21,11 @@ type keyHash [2]uint64
 // maxShares bounds the passes over the profiles.
 const maxShares = 256
 
-// share is one of several equal parts of what hashes spread; of is a power of two.
-type share struct{ index, of uint64 }
+// keyShare is one of several equal parts of what hashes spread; of is a power of two.
+type keyShare struct{ index, of uint64 }
 
 // halve makes the first share smaller; false if it cannot be.
-func (s *share) halve() bool {
+func (s *keyShare) halve() bool {
 	if s.index > 0 || s.of >= maxShares {
 		return false
 	}
@@ -33,14 +33,14 @@ func (s *share) halve() bool {
 	return true
 }
 
-func (s share) holds(hash uint64) bool { return hash&(s.of-1) == s.index }
+func (s keyShare) holds(hash uint64) bool { return hash&(s.of-1) == s.index }
 
 // keySet finds deduplication keys that several profiles share. It keeps a 128-bit hash of each key: of all, or of a
 // share of them if they are many. Then the keys are given again for each of the other shares.
 type keySet struct {
 	seeds  [2]maphash.Seed
 	limit  int
-	at     share
+	at     keyShare
 	owner  map[keyHash]uint32
 	shared *roaring.Bitmap // profiles that share a key with another one
 	chains *chains         // of profiles that have several keys; nil if each has one
@@ -48,7 +48,7 @@ type keySet struct {
 
 // newKeySet returns a set for keys of which a profile has one, or several if those that may have them are given.
 func newKeySet(limit int, several *roaring.Bitmap) *keySet {
-	k := &keySet{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, limit: limit, at: share{of: 1}, owner: map[keyHash]uint32{}, shared: roaring.New()}
+	k := &keySet{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, limit: limit, at: keyShare{of: 1}, owner: map[keyHash]uint32{}, shared: roaring.New()}
 	if several != nil {
 		k.chains = &chains{all: several}
 	}
