@@ -229,12 +229,6 @@ func (v *Vector) Reset(k Kind) {
 
 // AppendNull adds an absent value.
 func (v *Vector) AppendNull() {
-	if v.Valid == nil {
-		v.Valid = make(Bits, 0, MaxRows/64)
-	}
-	for v.Len>>6 >= len(v.Valid) {
-		v.Valid = append(v.Valid, ^uint64(0))
-	}
 	switch v.Kind {
 	case List, Map:
 		v.Offsets = append(v.Offsets, v.Offsets[v.Len])
@@ -255,7 +249,7 @@ func (v *Vector) AppendNull() {
 	default:
 		v.Ints = append(v.Ints, 0)
 	}
-	v.Valid.Clear(v.Len)
+	v.setNull(v.Len)
 	v.Len++
 }
 

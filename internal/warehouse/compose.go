@@ -46,9 +46,9 @@ type place struct {
 // compose reads the records of the composed profiles. Those of the delta are in memory.
 func (m *merger) compose(ctx context.Context) (*composer, error) {
 	c := &composer{policy: m.p.policy, places: map[recordKey]place{}, fields: map[string][]int{}}
-	if m.delta != nil {
+	if m.delta != nil && !m.composed.IsEmpty() {
 		for i, row := range m.delta.rows {
-			c.places[recordKey{string(m.p.batch.ID), row}] = place{m.delta.columns, i}
+			c.places[recordKey{string(m.p.batch.ID), row}] = m.delta.place(i)
 		}
 	}
 	wanted := map[string][]int64{} // rows by batch

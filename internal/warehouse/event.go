@@ -61,19 +61,22 @@ func (s *Snapshot) eventOwner(number uint32) uint32 {
 	}
 }
 
+// eventBytes bounds the events of one file, about, in memory.
+const eventBytes = 128 << 20
+
 // eventDelta collects events of a batch until they are sorted into one file. Equal to a delta of profiles, it is bounded.
 type eventDelta struct{ numbered }
 
 func newEventDelta(leaves []lakeward.Leaf) *eventDelta { return &eventDelta{newNumbered(leaves)} }
 
-func (d *eventDelta) add(number uint32, c *vector.Chunk, row int) {
-	d.numbers = append(d.numbers, number)
+// take adds the columns of rows lo to hi-1 of a chunk, whose profiles are in numbers.
+func (d *eventDelta) take(c *vector.Chunk, lo, hi int) {
 	for k := range d.columns {
-		d.columns[k].AppendFrom(&c.Columns[k], row)
+		d.columns[k].AppendRange(&c.Columns[k], lo, hi)
 	}
 }
 
-func (d *eventDelta) full() bool { return len(d.numbers) >= deltaRows || d.size() > deltaBytes }
+func (d *eventDelta) full() bool { return len(d.numbers) >= deltaRows || d.size() > eventBytes }
 
 // order sorts the events by profile, time and id; equal ones stay in the order of the batch.
 func (d *eventDelta) order() []int32 {

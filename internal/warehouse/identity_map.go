@@ -12,6 +12,20 @@ import (
 type idValue struct {
 	namespace string
 	value     []byte
+	hash      uint64 // once it was asked for
+}
+
+// sum is the hash of the identity.
+func (id *idValue) sum() uint64 {
+	if id.hash == 0 {
+		id.hash = identityHash(id.namespace, id.value)
+	}
+	return id.hash
+}
+
+// entry is what the index holds if a profile has the identity.
+func (id idValue) entry(kind entryKind, number uint32) indexEntry {
+	return indexEntry{hash: id.sum(), namespace: []byte(id.namespace), value: id.value, kind: kind, number: number}
 }
 
 // mapColumn is a column of identityMap: by namespace a list of objects with an id (IDN-02).
@@ -38,7 +52,7 @@ func findMap(leaves []lakeward.Leaf) *mapColumn {
 func (p *profileWriter) identify(c *vector.Chunk, i int) error {
 	p.ids = p.ids[:0]
 	for _, id := range p.identities {
-		p.ids = append(p.ids, idValue{id.namespace, c.Columns[id.column].Str(i)})
+		p.ids = append(p.ids, idValue{namespace: id.namespace, value: c.Columns[id.column].Str(i)})
 	}
 	if p.byMap == nil {
 		return nil
@@ -59,7 +73,7 @@ func (p *profileWriter) identify(c *vector.Chunk, i int) error {
 			}
 			known := func(id idValue) bool { return id.namespace == namespace && bytes.Equal(id.value, value) }
 			if len(value) > 0 && !slices.ContainsFunc(p.ids, known) {
-				p.ids = append(p.ids, idValue{namespace, value})
+				p.ids = append(p.ids, idValue{namespace: namespace, value: value})
 			}
 		}
 	}

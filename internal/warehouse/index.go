@@ -22,17 +22,16 @@ type IdentityIndex struct {
 	dir  *indexDir
 	runs []*indexRun // oldest first
 	own  []string    // files that no manifest names yet
-	mem  map[identityKey]*holders
-	size int // numbers in mem
+	mem  recent
 }
 
 type identityKey struct{ namespace, value string }
 
-// holders are the profiles that have an identity, and those that have it no more, in ascending order.
-type holders [entryKinds]struct{ live, dead []uint32 }
-
-// spillEntries bounds the entries that are held in memory.
-const spillEntries = 1 << 18
+// spillEntries and spillBytes bound the entries that are held in memory, and their identities.
+const (
+	spillEntries = 1 << 18
+	spillBytes   = 32 << 20
+)
 
 // identitySum is the hash of an identity, which names it where its value must not stand.
 func identitySum(namespace string, value []byte) [sha256.Size]byte {
@@ -50,11 +49,15 @@ func identityHash(namespace string, value []byte) uint64 {
 // has it at all. With record, it is for a record that is kept under the identity: then a profile
 // whose own primary identity is of the same namespace is somebody else.
 func (x *IdentityIndex) Find(namespace string, value []byte, record bool) (number uint32, ok bool, err error) {
+	return x.find(idValue{namespace: namespace, value: value}, record)
+}
+
+func (x *IdentityIndex) find(id idValue, record bool) (number uint32, ok bool, err error) {
 	kinds := []entryKind{primaryEntry, freeEntry, keyedEntry}
 	if record {
 		kinds = kinds[:2]
 	}
-	found, err := x.lookup(namespace, value, kinds)
+	found, err := x.lookup(id, kinds)
 	if err != nil {
 		return 0, false, err
 	}
@@ -70,8 +73,8 @@ func (x *IdentityIndex) Find(namespace string, value []byte, record bool) (numbe
 }
 
 // any returns the first profile that has an identity in whatever way.
-func (x *IdentityIndex) any(namespace string, value []byte) (number uint32, ok bool, err error) {
-	found, err := x.lookup(namespace, value, []entryKind{primaryEntry, freeEntry, keyedEntry})
+func (x *IdentityIndex) any(id idValue) (number uint32, ok bool, err error) {
+	found, err := x.lookup(id, []entryKind{primaryEntry, freeEntry, keyedEntry})
 	for _, n := range found {
 		if n != nil && (!ok || *n < number) {
 			number, ok = *n, true
@@ -81,28 +84,25 @@ func (x *IdentityIndex) any(namespace string, value []byte) (number uint32, ok b
 }
 
 // lookup returns the smallest number of each kind of having an identity.
-func (x *IdentityIndex) lookup(namespace string, value []byte, kinds []entryKind) (found [entryKinds]*uint32, err error) {
-	key := indexEntry{hash: identityHash(namespace, value), namespace: []byte(namespace), value: value}
-	mem := x.mem[identityKey{namespace, string(value)}]
+func (x *IdentityIndex) lookup(id idValue, kinds []entryKind) (found [entryKinds]*uint32, err error) {
+	hash := id.sum()
+	at := x.mem.find(hash, id.namespace, id.value)
 	var runs []*indexRun // that know the hash, newest first
 	for _, r := range slices.Backward(x.runs) {
-		c, err := r.seek(indexEntry{hash: key.hash})
+		c, err := r.seek(indexEntry{hash: hash})
 		if err != nil {
 			return found, err
 		}
-		if e, ok := c.entry(); ok && e.hash == key.hash {
+		if e, ok := c.entry(); ok && e.hash == hash {
 			runs = append(runs, r)
 		}
 	}
-	if mem == nil && len(runs) == 0 {
+	if at < 0 && len(runs) == 0 {
 		return found, nil
 	}
 	for _, k := range kinds {
-		key.kind = k
-		w := walk{prefix: key}
-		if mem != nil {
-			w.live, w.dead = mem[k].live, mem[k].dead
-		}
+		w := walk{prefix: id.entry(k, 0)}
+		w.live, w.dead = x.mem.of(at, k)
 		if err := w.open(runs); err != nil {
 			return found, err
 		}
@@ -118,13 +118,12 @@ func (x *IdentityIndex) lookup(namespace string, value []byte, kinds []entryKind
 }
 
 // with lists the profiles that have an identity, at most limit of them.
-func (x *IdentityIndex) with(namespace string, value []byte, limit int) ([]uint32, error) {
+func (x *IdentityIndex) with(id idValue, limit int) ([]uint32, error) {
 	var out []uint32
+	at := x.mem.find(id.sum(), id.namespace, id.value)
 	for k := range entryKinds {
-		w := walk{prefix: indexEntry{hash: identityHash(namespace, value), namespace: []byte(namespace), value: value, kind: k}}
-		if mem := x.mem[identityKey{namespace, string(value)}]; mem != nil {
-			w.live, w.dead = mem[k].live, mem[k].dead
-		}
+		w := walk{prefix: id.entry(k, 0)}
+		w.live, w.dead = x.mem.of(at, k)
 		if err := w.open(slices.Collect(newestFirst(x.runs))); err != nil {
 			return nil, err
 		}
@@ -144,13 +143,13 @@ func (x *IdentityIndex) with(namespace string, value []byte, limit int) ([]uint3
 }
 
 // has reports whether a profile has an identity.
-func (x *IdentityIndex) has(namespace string, value []byte, number uint32) (bool, error) {
+func (x *IdentityIndex) has(id idValue, number uint32) (bool, error) {
+	at := x.mem.find(id.sum(), id.namespace, id.value)
 	for k := range entryKinds {
-		w := walk{prefix: indexEntry{hash: identityHash(namespace, value), namespace: []byte(namespace), value: value, kind: k, number: number}}
-		if mem := x.mem[identityKey{namespace, string(value)}]; mem != nil {
-			i, _ := slices.BinarySearch(mem[k].live, number)
-			w.live, w.dead = mem[k].live[i:], mem[k].dead
-		}
+		w := walk{prefix: id.entry(k, number)}
+		w.live, w.dead = x.mem.of(at, k)
+		i, _ := slices.BinarySearch(w.live, number)
+		w.live = w.live[i:]
 		if err := w.open(slices.Collect(newestFirst(x.runs))); err != nil {
 			return false, err
 		}
@@ -273,68 +272,45 @@ func (x *IdentityIndex) change(number uint32, before, after []identity) error {
 	was, is := entriesOf(before), entriesOf(after)
 	for _, e := range was {
 		if !slices.Contains(is, e) {
-			x.put(e.key, e.kind, number, true)
+			x.note(e, number, true)
 		}
 	}
 	for _, e := range is {
 		if !slices.Contains(was, e) {
-			x.put(e.key, e.kind, number, false)
+			x.note(e, number, false)
 		}
 	}
-	if x.size >= spillEntries {
-		return x.spill()
-	}
-	return nil
+	return x.bound()
 }
 
-func (x *IdentityIndex) put(key identityKey, kind entryKind, number uint32, dead bool) {
-	h := x.mem[key]
-	if h == nil {
-		h = &holders{}
-		x.mem[key] = h
+func (x *IdentityIndex) note(e entry, number uint32, dead bool) {
+	noted := idValue{namespace: e.key.namespace, value: []byte(e.key.value)}.entry(e.kind, number)
+	noted.dead = dead
+	x.mem.put(noted)
+}
+
+// bound turns what is in memory into a run if there is too much of it.
+func (x *IdentityIndex) bound() error {
+	if !x.mem.full() {
+		return nil
 	}
-	in, out := &h[kind].live, &h[kind].dead
-	if dead {
-		in, out = out, in
-	}
-	if i, found := slices.BinarySearch(*out, number); found {
-		*out = slices.Delete(*out, i, i+1)
-		x.size--
-	}
-	if i, found := slices.BinarySearch(*in, number); !found {
-		*in = slices.Insert(*in, i, number)
-		x.size++
-	}
+	return x.spill()
 }
 
 // spill turns what is in memory into a run.
 func (x *IdentityIndex) spill() error {
-	if x.size == 0 {
+	if x.mem.size == 0 {
 		return nil
 	}
-	entries := make([]indexEntry, 0, x.size)
-	for key, h := range x.mem {
-		e := indexEntry{hash: identityHash(key.namespace, []byte(key.value)), namespace: []byte(key.namespace), value: []byte(key.value)}
-		for k := range entryKinds {
-			e.kind = k
-			for _, n := range h[k].live {
-				e.number, e.dead = n, false
-				entries = append(entries, e)
-			}
-			for _, n := range h[k].dead {
-				e.number, e.dead = n, true
-				entries = append(entries, e)
-			}
-		}
-	}
-	x.mem, x.size = map[identityKey]*holders{}, 0
-	return x.addRun(entries)
+	err := x.addRun(func(w *runWriter) error { return x.mem.each(w.add) })
+	x.mem.reset()
+	return err
 }
 
-// addRun writes entries, each once, as a run.
-func (x *IdentityIndex) addRun(entries []indexEntry) error {
+// addEntries writes entries, each once, as a run.
+func (x *IdentityIndex) addEntries(entries []indexEntry) error {
 	slices.SortFunc(entries, indexEntry.compare)
-	run, err := x.dir.write(func(w *runWriter) error {
+	return x.addRun(func(w *runWriter) error {
 		for _, e := range entries {
 			if err := w.add(e); err != nil {
 				return err
@@ -342,6 +318,10 @@ func (x *IdentityIndex) addRun(entries []indexEntry) error {
 		}
 		return nil
 	})
+}
+
+func (x *IdentityIndex) addRun(fill func(*runWriter) error) error {
+	run, err := x.dir.write(fill)
 	if err != nil || run == nil {
 		return err
 	}
@@ -399,7 +379,7 @@ func (w *Warehouse) fillIndex(ctx context.Context, s *Snapshot, x *IdentityIndex
 				entries = append(entries, e)
 			}
 			if len(entries) >= spillEntries && failed == nil {
-				failed = errors.Join(x.addRun(entries), ctx.Err())
+				failed = errors.Join(x.addEntries(entries), ctx.Err())
 				entries = entries[:0]
 			}
 		})
@@ -407,7 +387,7 @@ func (w *Warehouse) fillIndex(ctx context.Context, s *Snapshot, x *IdentityIndex
 			return err
 		}
 	}
-	if err := x.addRun(entries); err != nil {
+	if err := x.addEntries(entries); err != nil {
 		return err
 	}
 	return x.publish(s.IdentityState)
@@ -419,5 +399,5 @@ func (w *Warehouse) indexDir(sandbox string, policy lakeward.MergePolicyID) *ind
 
 // empty returns an index of nobody, whose runs will lie in the folder.
 func (d *indexDir) empty() *IdentityIndex {
-	return &IdentityIndex{dir: d, mem: map[identityKey]*holders{}}
+	return &IdentityIndex{dir: d}
 }

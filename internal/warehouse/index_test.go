@@ -115,15 +115,15 @@ func compareIndex(t *rapid.T, x *IdentityIndex, model modelIndex) {
 				t.Fatalf("an event of %s %q: %d %v %v, want %d %v", ns, v, got, ok, err, want, known)
 			}
 			want, known = model.find(ns, v, primaryEntry, freeEntry, keyedEntry)
-			if got, ok, err := x.any(ns, []byte(v)); err != nil || ok != known || got != want {
+			if got, ok, err := x.any(idValue{namespace: ns, value: []byte(v)}); err != nil || ok != known || got != want {
 				t.Fatalf("any of %s %q: %d %v %v, want %d %v", ns, v, got, ok, err, want, known)
 			}
 			all := model.with(ns, v)
-			if got, err := x.with(ns, []byte(v), 1000); err != nil || !slices.Equal(got, all) {
+			if got, err := x.with(idValue{namespace: ns, value: []byte(v)}, 1000); err != nil || !slices.Equal(got, all) {
 				t.Fatalf("all of %s %q: %v %v, want %v", ns, v, got, err, all)
 			}
 			for n := range uint32(301) {
-				if got, err := x.has(ns, []byte(v), n); err != nil || got != slices.Contains(all, n) {
+				if got, err := x.has(idValue{namespace: ns, value: []byte(v)}, n); err != nil || got != slices.Contains(all, n) {
 					t.Fatalf("%d has %s %q: %v %v", n, ns, v, got, err)
 				}
 			}

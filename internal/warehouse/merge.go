@@ -201,7 +201,8 @@ func (m *merger) lay(number uint32, old *vector.Chunk, i int) {
 		col := &m.rows.Columns[k+1]
 		switch {
 		case some && m.sources[k] >= 0:
-			col.AppendFrom(&m.delta.columns[m.sources[k]], record)
+			from := m.delta.place(record)
+			col.AppendFrom(&from.columns[m.sources[k]], from.row)
 		case old != nil:
 			col.AppendFrom(&old.Columns[k], i)
 		default:

@@ -21,7 +21,7 @@ func (w *Warehouse) FindProfile(ctx context.Context, s *Snapshot, namespace, val
 	}
 	defer x.Close()
 	if number, ok, err = x.Find(namespace, []byte(value), false); err == nil {
-		others, err = x.with(namespace, []byte(value), limit+1)
+		others, err = x.with(idValue{namespace: namespace, value: []byte(value)}, limit+1)
 	}
 	others = slices.DeleteFunc(others, func(n uint32) bool { return n == number })
 	return number, others[:min(len(others), limit)], ok, x.damaged(err)

@@ -76,7 +76,8 @@ type profileWriter struct {
 
 	pending *delta
 	events  *eventDelta            // nil for records, and for lists that only identify
-	waiting map[identityKey]uint32 // identities of pending records
+	waiting identityTable // identities of pending records
+	awaits  []uint32      // the profile of each
 	joined  map[uint32]uint32      // profiles of pending records that belong to another one
 
 	numbers []uint32        // of the profiles of the last chunk's records
@@ -91,7 +92,7 @@ type profileWriter struct {
 
 func newProfileWriter(w *Warehouse, s *Snapshot, index *IdentityIndex, policy Policy) *profileWriter {
 	return &profileWriter{w: w, policy: policy, snap: s, index: index, all: s.All(), next: s.NextNumber,
-		waiting: map[identityKey]uint32{}, joined: map[uint32]uint32{}, touched: roaring.New(), linked: roaring.New()}
+		joined: map[uint32]uint32{}, touched: roaring.New(), linked: roaring.New()}
 }
 
 // begin says whose records come next; files returns the finished files of the batch.
@@ -108,11 +109,13 @@ func (p *profileWriter) begin(batch lakeward.Batch, class lakeward.SchemaClass, 
 			}
 		}
 	}
+	p.pending = newDelta(leaves, class == lakeward.EventClass, p.identities)
 }
 
 // add takes the records of a chunk, whose first is a row of the batch, and notes their profiles in numbers.
 func (p *profileWriter) add(ctx context.Context, c *vector.Chunk, first int64) error {
 	p.numbers = p.numbers[:0]
+	noted := 0 // the first row that is noted and not taken, if there is one
 	for i := range c.Len {
 		if err := p.identify(c, i); err != nil {
 			return err
@@ -123,23 +126,33 @@ func (p *profileWriter) add(ctx context.Context, c *vector.Chunk, first int64) e
 		}
 		p.numbers = append(p.numbers, number)
 		if p.events != nil {
-			p.events.add(number, c, i)
+			p.events.numbers = append(p.events.numbers, number)
 		}
 		if !brings {
+			p.pending.take(c, noted, i)
+			noted = i + 1
 			continue
 		}
-		if p.pending == nil {
-			p.pending = newDelta(p.fields(), p.identities)
+		p.pending.note(number, first+int64(i), p.ids)
+		if len(p.pending.numbers) < deltaRows {
+			continue
 		}
-		p.pending.add(number, first+int64(i), c, p.identities, i)
-		p.pending.more(p.ids[len(p.identities):])
-		if p.pending.full() {
-			if err := p.flush(ctx); err != nil {
-				return err
-			}
+		p.pending.take(c, noted, i+1)
+		noted = i + 1
+		if err := p.flush(ctx); err != nil {
+			return err
 		}
 	}
-	if p.events != nil && p.events.full() {
+	p.pending.take(c, noted, c.Len)
+	if p.pending.full() {
+		if err := p.flush(ctx); err != nil {
+			return err
+		}
+	}
+	if p.events == nil {
+		return nil
+	}
+	if p.events.take(c, 0, c.Len); p.events.full() {
 		return p.flushEvents(ctx)
 	}
 	return nil
@@ -184,14 +197,14 @@ func (p *profileWriter) fields() []lakeward.Leaf {
 func (p *profileWriter) flush(ctx context.Context) error {
 	p.settleEvents()
 	d := p.pending
-	if d == nil {
+	if d == nil || len(d.numbers) == 0 {
 		return nil
 	}
 	m := &merger{p: p, delta: d, numbers: roaring.New(), retired: roaring.New(), groups: map[uint32][]uint32{}}
 	for i, n := range d.numbers {
 		d.numbers[i] = p.canonical(n)
-		m.numbers.Add(d.numbers[i])
 	}
+	m.numbers.AddMany(d.numbers)
 	for n := range p.joined {
 		survivor := p.canonical(n)
 		m.groups[survivor] = append(m.groups[survivor], n)
@@ -201,8 +214,12 @@ func (p *profileWriter) flush(ctx context.Context) error {
 		n := it.Next()
 		p.heirs = append(p.heirs, heir{n, p.canonical(n)})
 	}
-	p.pending, p.waiting, p.joined = nil, map[identityKey]uint32{}, map[uint32]uint32{}
-	return p.write(ctx, m)
+	clear(p.joined)
+	p.waiting.reset()
+	p.awaits = p.awaits[:0]
+	err := p.write(ctx, m)
+	d.reset()
+	return err
 }
 
 // write writes the profiles of a merger, and takes away those that are retired.

@@ -172,7 +172,8 @@ func (p *profileWriter) addEvents(ctx context.Context, c *vector.Chunk) error {
 			return err
 		}
 		if ok {
-			p.events.add(number, c, i)
+			p.events.numbers = append(p.events.numbers, number)
+			p.events.take(c, i, i+1)
 		}
 	}
 	if p.events.full() {
@@ -183,12 +184,12 @@ func (p *profileWriter) addEvents(ctx context.Context, c *vector.Chunk) error {
 
 // whose returns the profile that the stored record whose identities are p.ids belongs to; ok is false if it was deleted.
 func (p *profileWriter) whose() (number uint32, ok bool, err error) {
-	for k, id := range p.ids {
-		value := id.value
-		if len(value) == 0 || !p.joins(id, k == 0) {
+	for k := range p.ids {
+		id := &p.ids[k]
+		if len(id.value) == 0 || !p.joins(*id, k == 0) {
 			continue
 		}
-		if number, ok, err = p.holder(id.namespace, value, k == 0); ok || err != nil {
+		if number, ok, err = p.holder(id, k == 0); ok || err != nil {
 			return number, ok, err
 		}
 	}
@@ -208,7 +209,7 @@ func (p *profileWriter) forget(ctx context.Context, sums []byte) error {
 			return err
 		}
 		for _, key := range keys {
-			found, err := p.index.lookup(key.namespace, []byte(key.value), []entryKind{primaryEntry})
+			found, err := p.index.lookup(idValue{namespace: key.namespace, value: []byte(key.value)}, []entryKind{primaryEntry})
 			if err != nil {
 				return err
 			}

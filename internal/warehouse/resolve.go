@@ -12,12 +12,12 @@ import (
 func (p *profileWriter) resolve() (number uint32, brings bool, err error) {
 	var room [8]uint32
 	found, unknown := room[:0], false
-	for k, id := range p.ids {
-		value := id.value
-		if len(value) == 0 || !p.joins(id, k == 0) {
+	for k := range p.ids {
+		id := &p.ids[k]
+		if len(id.value) == 0 || !p.joins(*id, k == 0) {
 			continue
 		}
-		n, ok, err := p.holder(id.namespace, value, k == 0)
+		n, ok, err := p.holder(id, k == 0)
 		if err != nil {
 			return 0, false, err
 		}
@@ -63,18 +63,18 @@ func (p *profileWriter) joins(id idValue, primary bool) bool {
 }
 
 // holder returns the profile that an identity of a record belongs to.
-func (p *profileWriter) holder(namespace string, value []byte, primary bool) (number uint32, ok bool, err error) {
-	if n, ok := p.waiting[identityKey{namespace, string(value)}]; ok {
-		return p.canonical(n), true, nil
+func (p *profileWriter) holder(id *idValue, primary bool) (number uint32, ok bool, err error) {
+	if at := p.waiting.find(id.sum(), id.namespace, id.value); at >= 0 {
+		return p.canonical(p.awaits[at]), true, nil
 	}
 	switch {
 	case !p.policy.graph():
-		number, ok, err = p.index.Find(namespace, value, p.class == lakeward.RecordClass)
-	case p.policy.Stitched[namespace]:
-		number, ok, err = p.index.any(namespace, value)
+		number, ok, err = p.index.find(*id, p.class == lakeward.RecordClass)
+	case p.policy.Stitched[id.namespace]:
+		number, ok, err = p.index.any(*id)
 	case primary: // no graph for its type (IDN-01): only records of one primary identity belong together
 		var found [entryKinds]*uint32
-		if found, err = p.index.lookup(namespace, value, []entryKind{primaryEntry}); found[primaryEntry] != nil {
+		if found, err = p.index.lookup(*id, []entryKind{primaryEntry}); found[primaryEntry] != nil {
 			number, ok = *found[primaryEntry], true
 		}
 	}
@@ -83,6 +83,9 @@ func (p *profileWriter) holder(namespace string, value []byte, primary bool) (nu
 
 // canonical returns the profile that a number stands for among the pending ones.
 func (p *profileWriter) canonical(number uint32) uint32 {
+	if len(p.joined) == 0 {
+		return number
+	}
 	for {
 		to, ok := p.joined[number]
 		if !ok {
@@ -98,11 +101,10 @@ func (p *profileWriter) lists(number uint32) (bool, error) {
 		return false, nil
 	}
 	for k, id := range p.ids {
-		value := id.value
-		if len(value) == 0 || p.joins(id, k == 0) {
+		if len(id.value) == 0 || p.joins(id, k == 0) {
 			continue
 		}
-		if has, err := p.index.has(id.namespace, value, number); err != nil || !has {
+		if has, err := p.index.has(id, number); err != nil || !has {
 			return err == nil, err
 		}
 	}
@@ -111,10 +113,17 @@ func (p *profileWriter) lists(number uint32) (bool, error) {
 
 // await notes the identities of a record that is pending.
 func (p *profileWriter) await(number uint32) {
-	for k, id := range p.ids {
-		if len(id.value) > 0 && p.joins(id, k == 0) {
-			p.waiting[identityKey{id.namespace, string(id.value)}] = number
+	for k := range p.ids {
+		id := &p.ids[k]
+		if len(id.value) == 0 || !p.joins(*id, k == 0) {
+			continue
 		}
+		at := p.waiting.find(id.sum(), id.namespace, id.value)
+		if at < 0 {
+			at = p.waiting.add(id.sum(), id.namespace, id.value)
+			p.awaits = append(p.awaits, number)
+		}
+		p.awaits[at] = number
 	}
 }
 
