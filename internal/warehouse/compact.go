@@ -229,6 +229,11 @@ func (c *Compaction) writePart(ctx context.Context, part *roaring.Bitmap, union 
 		open = append(open, t)
 	}
 	beside := []*tableChunk{newTableChunk(open[1], identityColumns()), newTableChunk(open[2], fragmentColumns())}
+	defer func() {
+		for _, t := range beside {
+			t.stop()
+		}
+	}()
 	if err = c.copyRows(ctx, part, union, open[0], feeds, beside); err != nil {
 		return pf, err
 	}
@@ -264,7 +269,7 @@ func (c *Compaction) copyRows(ctx context.Context, part *roaring.Bitmap, union [
 		}
 	}
 	for _, t := range beside {
-		if err := t.flush(); err != nil {
+		if err := t.end(); err != nil {
 			return err
 		}
 	}
@@ -309,7 +314,7 @@ func (w *Warehouse) openFeed(files []ProfileFile, live []*roaring.Bitmap, column
 // copy adds the rows of a profile to a table; numbers ascend from call to call.
 func (f rowFeed) copy(number uint32, to *tableChunk) error {
 	return f.each(number, func(cols []vector.Vector, row int) error {
-		if err := to.ready(1); err != nil {
+		if err := to.ready(); err != nil {
 			return err
 		}
 		for i := range to.Columns {

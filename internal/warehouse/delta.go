@@ -171,11 +171,16 @@ func (d *delta) identities(i int, dataset string) []identity {
 	return out
 }
 
-// records maps each profile to its records, in order.
-func (d *delta) records() map[uint32][]int {
-	m := make(map[uint32][]int, len(d.numbers))
-	for i, n := range d.numbers {
-		m[n] = append(m[n], i)
+// names appends what record i names, and says whether the first one is its primary identity.
+func (d *delta) names(i int, out []idValue) (ids []idValue, primary bool) {
+	for k, ns := range d.idNames {
+		if v := d.id(i, k); len(v) > 0 {
+			primary = primary || k == 0
+			out = append(out, idValue{ns, v, d.hashes[i*len(d.idNames)+k]})
+		}
 	}
-	return m
+	for _, id := range d.mapped[i] {
+		out = append(out, idValue{id.namespace, []byte(id.value), id.hash})
+	}
+	return out, primary
 }

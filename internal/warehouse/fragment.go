@@ -67,17 +67,21 @@ func fragmentColumns() []parquet.Column {
 	}
 }
 
-// appendFragment adds the row of one identity of a fragment to a chunk.
-func appendFragment(c *vector.Chunk, number uint32, f fragment, id identity, primary bool) {
-	c.Columns[0].AppendInt(int64(number))
-	c.Columns[1].AppendString([]byte(f.dataset))
-	c.Columns[2].AppendString([]byte(f.batch))
-	c.Columns[3].AppendInt(f.generation)
-	c.Columns[4].AppendInt(f.row)
-	c.Columns[5].AppendString([]byte(id.namespace))
-	c.Columns[6].AppendString([]byte(id.value))
-	c.Columns[7].AppendBool(primary)
-	c.Len++
+// addFragment adds the row of one identity of a fragment to a fragments file.
+func (t *tableChunk) addFragment(number uint32, f fragment, namespace string, value []byte, primary bool) error {
+	if err := t.ready(); err != nil {
+		return err
+	}
+	t.Columns[0].AppendInt(int64(number))
+	t.appendName(1, f.dataset)
+	t.appendName(2, f.batch)
+	t.Columns[3].AppendInt(f.generation)
+	t.Columns[4].AppendInt(f.row)
+	t.appendName(5, namespace)
+	t.Columns[6].AppendString(value)
+	t.Columns[7].AppendBool(primary)
+	t.Len++
+	return nil
 }
 
 // fragments reads the fragments of profiles of a snapshot.

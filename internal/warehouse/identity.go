@@ -25,6 +25,20 @@ func identityColumns() []parquet.Column {
 	}
 }
 
+// addIdentity adds a row to an identities file.
+func (t *tableChunk) addIdentity(number uint32, namespace string, value []byte, primary bool, source string) error {
+	if err := t.ready(); err != nil {
+		return err
+	}
+	t.Columns[0].AppendInt(int64(number))
+	t.appendName(1, namespace)
+	t.Columns[2].AppendString(value)
+	t.Columns[3].AppendBool(primary)
+	t.appendName(4, source)
+	t.Len++
+	return nil
+}
+
 // identity is one identity of a profile: primary if a record is kept under it, source is the dataset that names it.
 type identity struct {
 	namespace, value string

@@ -284,9 +284,7 @@ func (x *IdentityIndex) change(number uint32, before, after []identity) error {
 }
 
 func (x *IdentityIndex) note(e entry, number uint32, dead bool) {
-	noted := idValue{namespace: e.key.namespace, value: []byte(e.key.value)}.entry(e.kind, number)
-	noted.dead = dead
-	x.mem.put(noted)
+	x.mem.put(&idValue{namespace: e.key.namespace, value: []byte(e.key.value)}, e.kind, number, dead)
 }
 
 // bound turns what is in memory into a run if there is too much of it.

@@ -26,19 +26,18 @@ type recentEntry struct {
 type holders [entryKinds]struct{ live, dead []uint32 }
 
 // put notes an entry in the place of the one of its profile and kind, if there is one.
-func (r *recent) put(e indexEntry) {
-	namespace := string(e.namespace)
-	at := r.find(e.hash, namespace, e.value)
+func (r *recent) put(id *idValue, kind entryKind, number uint32, dead bool) {
+	at := r.find(id.sum(), id.namespace, id.value)
 	if at < 0 {
-		r.identityTable.add(e.hash, namespace, e.value)
-		r.first = append(r.first, recentEntry{number: [1]uint32{e.number}, kind: e.kind, dead: e.dead})
+		r.identityTable.add(id.sum(), id.namespace, id.value)
+		r.first = append(r.first, recentEntry{number: [1]uint32{number}, kind: kind, dead: dead})
 		r.size++
 		return
 	}
 	f := &r.first[at]
 	if !f.more {
-		if f.kind == e.kind && f.number[0] == e.number {
-			f.dead = e.dead
+		if f.kind == kind && f.number[0] == number {
+			f.dead = dead
 			return
 		}
 		f.more = true
@@ -49,7 +48,7 @@ func (r *recent) put(e indexEntry) {
 		}
 		r.many[at] = h
 	}
-	r.size += r.many[at].put(e.kind, e.number, e.dead)
+	r.size += r.many[at].put(kind, number, dead)
 }
 
 // put returns how many entries there are more.

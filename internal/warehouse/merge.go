@@ -6,7 +6,6 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
-	"github.com/lakeward/lakeward/internal/parquet"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -22,77 +21,49 @@ type merger struct {
 
 	stored   map[uint32][]fragment // before
 	after    map[uint32][]fragment
-	newest   map[uint32]int // the last record of the delta, where there is one
-	sources  []int          // column of the delta for each union field, -1 for none
+	newest   map[uint32]int  // the last record of the delta, where there is one
+	known    *roaring.Bitmap // those that were there before
+	records  *recordFinder
+	sources  []int // column of the delta for each union field, -1 for none
 	composed *roaring.Bitmap
 	composer *composer // of the profiles whose fields are chosen one by one
 
 	rows, ids, frs *tableChunk
-}
-
-// tableChunk collects the rows of a file until there are enough to write.
-type tableChunk struct {
-	vector.Chunk
-	out     *tableWriter
-	columns []parquet.Column
-}
-
-func newTableChunk(out *tableWriter, columns []parquet.Column) *tableChunk {
-	t := &tableChunk{out: out, columns: columns}
-	t.Columns = make([]vector.Vector, len(columns))
-	t.reset()
-	return t
-}
-
-func (t *tableChunk) reset() {
-	t.Len = 0
-	for i, c := range t.columns {
-		t.Columns[i].ResetTo(c.Shape())
-	}
-}
-
-// ready writes the rows if there may be no room for as many more.
-func (t *tableChunk) ready(more int) error {
-	if t.Len+more <= vector.MaxRows {
-		return nil
-	}
-	return t.flush()
-}
-
-func (t *tableChunk) flush() error {
-	err := t.out.add(&t.Chunk)
-	t.reset()
-	return err
+	linked         []uint32  // profiles whose identities changed
+	copied         recordRun // records whose fields wait to be copied
+	named          []idValue // room for the identities of a record
 }
 
 // prepare decides what records each profile is made of; one that none is left of is taken away.
 func (m *merger) prepare(ctx context.Context) error {
-	known := roaring.Or(m.numbers, m.retired)
-	known.And(m.p.all)
+	m.known = roaring.Or(m.numbers, m.retired)
+	m.known.And(m.p.all)
 	var err error
-	if m.stored, err = m.p.w.fragments(m.p.snap, known); err != nil {
+	if m.stored, err = m.p.w.fragments(m.p.snap, m.known); err != nil {
 		return err
 	}
-	records := map[uint32][]int{}
-	if m.delta != nil {
-		records = m.delta.records()
-	}
-	m.after, m.newest, m.composed = map[uint32][]fragment{}, make(map[uint32]int, len(records)), roaring.New()
+	m.after, m.newest, m.composed = map[uint32][]fragment{}, map[uint32]int{}, roaring.New()
+	m.records = newRecordFinder(m.delta)
 	for it := m.numbers.Iterator(); it.HasNext(); {
 		n := it.Next()
-		list := m.fragmentsOf(n, records[n])
+		records := m.records.of(n)
+		if m.isRecord(n, records) {
+			continue
+		}
+		list := m.fragmentsOf(n, records)
 		if len(list) == 0 {
 			m.retired.Add(n)
 			continue
 		}
 		m.after[n] = list
-		if r := records[n]; len(r) > 0 {
-			m.newest[n] = r[len(r)-1]
+		if len(records) > 0 {
+			m.newest[n] = int(records[len(records)-1])
 		}
 		if m.p.policy.byPrecedence() || len(m.groups[n]) > 0 || m.dropped != nil {
 			m.composed.Add(n)
 		}
 	}
+	m.records.at = 0
 	m.numbers.AndNot(m.retired)
 	for it := m.retired.Iterator(); it.HasNext(); {
 		n := it.Next()
@@ -104,8 +75,14 @@ func (m *merger) prepare(ctx context.Context) error {
 	return err
 }
 
+// isRecord reports whether a profile is new and is one record and nothing else, as nearly all of a first upload are:
+// what it holds can be taken from the delta as it is.
+func (m *merger) isRecord(n uint32, records []int32) bool {
+	return len(records) == 1 && len(m.groups[n]) == 0 && !m.p.policy.byPrecedence() && m.dropped == nil && (m.known.IsEmpty() || !m.known.Contains(n))
+}
+
 // fragmentsOf lists the fragments of a profile after its records, the newest first.
-func (m *merger) fragmentsOf(number uint32, records []int) []fragment {
+func (m *merger) fragmentsOf(number uint32, records []int32) []fragment {
 	var list []fragment
 	for _, n := range append([]uint32{number}, m.groups[number]...) {
 		for _, f := range m.stored[n] {
@@ -115,7 +92,7 @@ func (m *merger) fragmentsOf(number uint32, records []int) []fragment {
 		}
 	}
 	for _, i := range records {
-		list = m.apply(list, i)
+		list = m.apply(list, int(i))
 	}
 	slices.SortStableFunc(list, newer)
 	return list
@@ -171,17 +148,30 @@ func (m *merger) run(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, t := range []*tableChunk{m.rows, m.ids, m.frs} {
-		if err := t.flush(); err != nil {
+	if err := m.copyRecords(); err != nil {
+		return err
+	}
+	m.p.linked.AddMany(m.linked)
+	for _, t := range m.tables() {
+		if err := t.end(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// profile writes one profile: chosen field by field, or row i of old, if there is one, under its newest record.
+func (m *merger) tables() []*tableChunk { return []*tableChunk{m.rows, m.ids, m.frs} }
+
+// profile writes one profile: a record as it is, or chosen field by field, or row i of old, if there is one, under its
+// newest record.
 func (m *merger) profile(number uint32, old *vector.Chunk, i int) error {
-	if err := m.rows.ready(1); err != nil {
+	if records := m.records.of(number); m.isRecord(number, records) {
+		return m.record(number, int(records[0]))
+	}
+	if err := m.copyRecords(); err != nil {
+		return err
+	}
+	if err := m.rows.ready(); err != nil {
 		return err
 	}
 	m.rows.Columns[0].AppendInt(int64(number))
@@ -216,26 +206,19 @@ func (m *merger) identify(number uint32) error {
 	list := m.after[number]
 	before, now := unionOf(m.stored[number]), unionOf(list)
 	for _, id := range now {
-		if err := m.ids.ready(1); err != nil {
+		if err := m.ids.addIdentity(number, id.namespace, []byte(id.value), id.primary, id.source); err != nil {
 			return err
 		}
-		m.ids.Columns[0].AppendInt(int64(number))
-		m.ids.Columns[1].AppendString([]byte(id.namespace))
-		m.ids.Columns[2].AppendString([]byte(id.value))
-		m.ids.Columns[3].AppendBool(id.primary)
-		m.ids.Columns[4].AppendString([]byte(id.source))
-		m.ids.Len++
 	}
 	for _, f := range list {
 		for k, id := range f.ids {
-			if err := m.frs.ready(1); err != nil {
+			if err := m.frs.addFragment(number, f, id.namespace, []byte(id.value), k == 0); err != nil {
 				return err
 			}
-			appendFragment(&m.frs.Chunk, number, f, id, k == 0)
 		}
 	}
 	if len(m.groups[number]) > 0 || !m.p.before.same(number, now, before) {
-		m.p.linked.Add(number)
+		m.linked = append(m.linked, number)
 	}
 	return m.p.index.change(number, before, now)
 }

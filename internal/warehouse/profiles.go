@@ -75,10 +75,10 @@ type profileWriter struct {
 	files      func() ([]lakeward.DataFile, error)
 
 	pending *delta
-	events  *eventDelta            // nil for records, and for lists that only identify
-	waiting identityTable // identities of pending records
-	awaits  []uint32      // the profile of each
-	joined  map[uint32]uint32      // profiles of pending records that belong to another one
+	events  *eventDelta       // nil for records, and for lists that only identify
+	waiting identityTable     // identities of pending records
+	awaits  []uint32          // the profile of each
+	joined  map[uint32]uint32 // profiles of pending records that belong to another one
 
 	numbers []uint32        // of the profiles of the last chunk's records
 	fresh   uint64          // new profiles
@@ -286,6 +286,11 @@ func (p *profileWriter) writeFile(ctx context.Context, m *merger) (pf ProfileFil
 		open = append(open, t)
 	}
 	m.rows, m.ids, m.frs = newTableChunk(open[0], columns), newTableChunk(open[1], identityColumns()), newTableChunk(open[2], fragmentColumns())
+	defer func() {
+		for _, t := range m.tables() {
+			t.stop()
+		}
+	}()
 	if err = m.run(ctx); err != nil {
 		return pf, err
 	}
