@@ -8,7 +8,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/lakeward/lakeward"
@@ -24,7 +23,8 @@ type builder struct {
 	rejects  int64
 	examples []lakeward.RejectedRow
 	total    int64
-	bytes    int // of the open chunk
+	bytes    int  // of the open chunk
+	proven   bool // the texts of the row are plain
 }
 
 func (b *builder) begin(leaves []lakeward.Leaf) {
@@ -88,10 +88,17 @@ func (b *builder) text(i int, l lakeward.Leaf, s []byte) (reason string) {
 		return "the value is missing"
 	case l.Identity != nil && len(s) > lakeward.MaxIdentityBytes:
 		return "the identity is longer than 1,024 bytes"
+	case b.proven:
+		return appendValue(&b.chunk.Columns[i], l.Type, s)
 	case !utf8.Valid(s):
 		return "the value is not UTF-8"
 	}
 	return appendText(&b.chunk.Columns[i], l.Type, s)
+}
+
+// isPlain reports whether a text is short, UTF-8 and without NUL characters; then so are its parts between ASCII characters.
+func isPlain(text []byte) bool {
+	return len(text) <= maxCell && utf8.Valid(text) && bytes.IndexByte(text, 0) < 0
 }
 
 // appendText adds a value as it is written; a reason says why it cannot be taken.
@@ -101,7 +108,13 @@ func appendText(v *vector.Vector, t lakeward.FieldType, text []byte) (reason str
 		return "the value is longer than 1 MiB"
 	case bytes.IndexByte(text, 0) >= 0:
 		return "the value holds a NUL character"
-	case t == lakeward.TypeString:
+	}
+	return appendValue(v, t, text)
+}
+
+// appendValue is appendText for a text that is plain.
+func appendValue(v *vector.Vector, t lakeward.FieldType, text []byte) (reason string) {
+	if t == lakeward.TypeString {
 		v.AppendString(text)
 		return ""
 	}
@@ -137,17 +150,17 @@ func appendText(v *vector.Vector, t lakeward.FieldType, text []byte) (reason str
 		}
 		v.AppendBool(s == "true")
 	case lakeward.TypeDate:
-		d, err := time.Parse(time.DateOnly, s)
-		if err != nil {
+		day, ok := parseDay(s)
+		if !ok {
 			return "the value is not a day as YYYY-MM-DD"
 		}
-		v.AppendInt(d.Unix() / 86400)
+		v.AppendInt(day)
 	case lakeward.TypeDateTime:
-		d, err := time.Parse(time.RFC3339Nano, s)
-		if err != nil {
+		ms, ok := parseTime(s)
+		if !ok {
 			return "the value is not a time as YYYY-MM-DDThh:mm:ssZ"
 		}
-		v.AppendInt(d.UnixMilli())
+		v.AppendInt(ms)
 	}
 	return ""
 }

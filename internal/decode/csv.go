@@ -59,7 +59,7 @@ func OpenCSV(r io.Reader) (*CSV, error) {
 		}
 		return nil, err
 	}
-	for i := range c.rows.ends {
+	for i := range c.rows.cells {
 		h := string(c.rows.cell(i))
 		if !utf8.ValidString(h) {
 			return nil, upload("UPL-1005", "the header line is not UTF-8")
@@ -166,12 +166,13 @@ func (c *CSV) take(err error) error {
 	if err != nil {
 		return fmt.Errorf("read upload: %w", err)
 	}
-	cells := len(c.rows.ends)
-	if cells == 1 && len(c.rows.data) == 0 && !c.rows.quoted[0] && (len(c.header) > 1 || len(c.leaves) == 1 && needed(c.leaves[0])) {
+	cells := len(c.rows.cells)
+	if cells == 1 && len(c.rows.data) == 0 && !c.rows.cells[0].quoted && (len(c.header) > 1 || len(c.leaves) == 1 && needed(c.leaves[0])) {
 		return nil // a line of nothing is no row, unless it may be the null of the only column
 	}
 	c.total++
 	c.bytes += len(c.rows.data)
+	c.proven = c.rows.whole && isPlain(c.rows.data)
 	if cells != len(c.header) {
 		c.reject(c.rows.start, "", "it has %d fields, the header has %d", cells, len(c.header))
 		return nil
@@ -193,7 +194,7 @@ func (c *CSV) append(i int, l lakeward.Leaf) (reason string) {
 	var s []byte
 	quoted := false
 	if k := c.source[i]; k >= 0 {
-		s, quoted = c.rows.cell(k), c.rows.quoted[k]
+		s, quoted = c.rows.cell(k), c.rows.cells[k].quoted
 	}
 	if len(s) == 0 && !(quoted && l.Type == lakeward.TypeString && l.Identity == nil && !needed(l)) {
 		return c.null(i, l)

@@ -15,12 +15,13 @@ type rowReader struct {
 	size int
 	err  error // of in, once everything before it was handed out
 
-	line   int64 // of the next byte, from 1
-	start  int64 // line at which the row starts
-	data   []byte
-	ends   []int // end of each cell in data
-	quoted []bool
-	read   int // bytes of the row
+	line  int64 // of the next byte, from 1
+	start int64 // line at which the row starts
+	data  []byte
+	cells []span // in data
+	whole bool   // data is the line as it stands in the file
+	own   []byte // room for data
+	read  int    // bytes of the row
 
 	plain    [256]bool // what a cell without quotes is made of
 	inQuotes [256]bool // what one in quotes is made of, but for line breaks
@@ -63,26 +64,35 @@ func (r *rowReader) take() (c byte, ok bool) {
 	return c, ok
 }
 
-// cell returns cell i of the row.
-func (r *rowReader) cell(i int) []byte {
-	from := 0
-	if i > 0 {
-		from = r.ends[i-1]
-	}
-	return r.data[from:r.ends[i]]
+// span is where a cell lies in the data of its row.
+type span struct {
+	from, to int
+	quoted   bool
 }
 
+// cell returns cell i of the row.
+func (r *rowReader) cell(i int) []byte { return r.data[r.cells[i].from:r.cells[i].to] }
+
 func (r *rowReader) endCell(quoted bool) {
-	r.ends, r.quoted = append(r.ends, len(r.data)), append(r.quoted, quoted)
+	from := 0
+	if n := len(r.cells); n > 0 {
+		from = r.cells[n-1].to
+	}
+	r.cells = append(r.cells, span{from, len(r.data), quoted})
 }
 
 // next reads a row. The error is io.EOF at the end, an *errRow for a row that is not CSV, or what the
 // file gave.
 func (r *rowReader) next() error {
-	r.data, r.ends, r.quoted, r.read, r.start = r.data[:0], r.ends[:0], r.quoted[:0], 0, r.line
+	r.cells, r.read, r.start = r.cells[:0], 0, r.line
 	if _, ok := r.peek(); !ok {
 		return r.fail()
 	}
+	if r.whole = r.wholeLine(); r.whole {
+		return nil
+	}
+	r.data, r.cells = r.own[:0], r.cells[:0]
+	defer func() { r.own = r.data }()
 	for {
 		more, err := r.field()
 		if err != nil {
