@@ -1,12 +1,18 @@
 package warehouse
 
-import "slices"
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+)
 
 // identityTable numbers identities from 0 on, in the order in which they are added. It is a hash table with open
 // addressing whose texts lie one behind the other, so that it costs no allocation for an identity and nothing for the
 // collector to follow. Hashes prove nothing: identities are compared.
 type identityTable struct {
-	slots []uint32 // position in keys, from 1; 0 is free. Their number is a power of two, and half of them are free.
+	// slots are positions in keys, from 1, below the upper half of the hash; 0 is free. Their number is a power of two, and
+	// half of them at least are free.
+	slots []uint64
 	keys  []tableKey
 	texts []byte // namespace and value of each identity
 }
@@ -25,12 +31,15 @@ func (t *identityTable) find(hash uint64, namespace string, value []byte) int {
 	if len(t.slots) == 0 {
 		return -1
 	}
-	for s := t.slot(hash); ; s = (s + 1) & (len(t.slots) - 1) {
-		at := int(t.slots[s]) - 1
-		if at < 0 || t.keys[at].hash == hash && t.is(at, namespace, value) {
+	for s := t.slot(hash); t.slots[s] != 0; s = (s + 1) & (len(t.slots) - 1) {
+		if t.slots[s]>>32 != hash>>32 { // so that the key, which lies elsewhere, is hardly ever looked at in vain
+			continue
+		}
+		if at := int(uint32(t.slots[s])) - 1; t.keys[at].hash == hash && t.is(at, namespace, value) {
 			return at
 		}
 	}
+	return -1
 }
 
 func (t *identityTable) slot(hash uint64) int { return int(hash & uint64(len(t.slots)-1)) }
@@ -66,11 +75,11 @@ func (t *identityTable) occupy(at int) {
 	for t.slots[s] != 0 {
 		s = (s + 1) & (len(t.slots) - 1)
 	}
-	t.slots[s] = uint32(at) + 1
+	t.slots[s] = t.keys[at].hash>>32<<32 | uint64(at+1)
 }
 
 func (t *identityTable) grow() {
-	t.slots = make([]uint32, max(leastSlots, 4*len(t.slots)))
+	t.slots = make([]uint64, max(leastSlots, 2*len(t.slots)))
 	for at := range t.keys {
 		t.occupy(at)
 	}
@@ -82,35 +91,43 @@ func (t *identityTable) reset() {
 	t.keys, t.texts = t.keys[:0], t.texts[:0]
 }
 
-// order lists the positions by hash, namespace and value: by the first bits of the hash at one go, which spread evenly.
-func (t *identityTable) order() []uint32 {
-	const buckets = 1 << 14
-	ends := make([]uint32, buckets+1)
-	bucket := func(at int) uint64 { return t.keys[at].hash / (1 << 50) }
-	for at := range t.keys {
-		ends[bucket(at)+1]++
+// order lists the positions by hash, namespace and value. Hashes spread evenly, so their first bits part them into
+// groups of a few at one go.
+func (t *identityTable) order() []tableOrder {
+	shift := 64 - min(16, bits.Len(uint(len(t.keys)))) // about an identity for each group
+	next := make([]uint32, 1<<(64-shift)+1)            // where each group goes on
+	for _, k := range t.keys {
+		next[k.hash>>shift+1]++
 	}
-	for b := range buckets {
-		ends[b+1] += ends[b]
+	for g := range next[1:] {
+		next[g+1] += next[g]
 	}
-	out := make([]uint32, len(t.keys))
-	next := slices.Clone(ends)
-	for at := range t.keys {
-		b := bucket(at)
-		out[next[b]] = uint32(at)
-		next[b]++
+	out := make([]tableOrder, len(t.keys))
+	for at, k := range t.keys {
+		out[next[k.hash>>shift]] = tableOrder{k.hash, uint32(at)}
+		next[k.hash>>shift]++
 	}
-	for b := range buckets {
-		if part := out[ends[b]:ends[b+1]]; len(part) > 1 {
-			slices.SortFunc(part, t.compare)
+	from := uint32(0)
+	for _, to := range next[:len(next)-1] { // by now each group ends where the next one began
+		if group := out[from:to]; len(group) > 1 {
+			slices.SortFunc(group, t.compare)
 		}
+		from = to
 	}
 	return out
 }
 
-func (t *identityTable) compare(a, b uint32) int {
-	x, y := t.entry(int(a)), t.entry(int(b))
-	return x.compare(y)
+// tableOrder is the position of an identity beside its hash, so that they can be sorted without a look at the keys.
+type tableOrder struct {
+	hash uint64
+	at   uint32
+}
+
+func (t *identityTable) compare(a, b tableOrder) int {
+	if a.hash != b.hash {
+		return cmp.Compare(a.hash, b.hash)
+	}
+	return t.entry(int(a.at)).compare(t.entry(int(b.at)))
 }
 
 // entry is the identity at a position as the entries of the index have it.

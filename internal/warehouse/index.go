@@ -22,12 +22,16 @@ type IdentityIndex struct {
 	dir  *indexDir
 	runs []*indexRun // oldest first
 	own  []string    // files that no manifest names yet
-	mem  recent
+	mem  *recent
+	// spilling makes a run of what is in full; until it is settled, nobody looks at the runs.
+	spilling beside
+	full     *recent
 }
 
 type identityKey struct{ namespace, value string }
 
-// spillEntries and spillBytes bound the entries that are held in memory, and their identities.
+// spillEntries and spillBytes are about as many entries, and bytes of their identities, as are held in memory; as many
+// again may be on their way to a run.
 const (
 	spillEntries = 1 << 18
 	spillBytes   = 32 << 20
@@ -86,6 +90,9 @@ func (x *IdentityIndex) any(id idValue) (number uint32, ok bool, err error) {
 // lookup returns the smallest number of each kind of having an identity.
 func (x *IdentityIndex) lookup(id idValue, kinds []entryKind) (found [entryKinds]*uint32, err error) {
 	hash := id.sum()
+	if err := x.spilling.wait(); err != nil {
+		return found, err
+	}
 	at := x.mem.find(hash, id.namespace, id.value)
 	var runs []*indexRun // that know the hash, newest first
 	for _, r := range slices.Backward(x.runs) {
@@ -93,7 +100,7 @@ func (x *IdentityIndex) lookup(id idValue, kinds []entryKind) (found [entryKinds
 		if err != nil {
 			return found, err
 		}
-		if e, ok := c.entry(); ok && e.hash == hash {
+		if c.has(hash) {
 			runs = append(runs, r)
 		}
 	}
@@ -120,6 +127,9 @@ func (x *IdentityIndex) lookup(id idValue, kinds []entryKind) (found [entryKinds
 // with lists the profiles that have an identity, at most limit of them.
 func (x *IdentityIndex) with(id idValue, limit int) ([]uint32, error) {
 	var out []uint32
+	if err := x.spilling.wait(); err != nil {
+		return nil, err
+	}
 	at := x.mem.find(id.sum(), id.namespace, id.value)
 	for k := range entryKinds {
 		w := walk{prefix: id.entry(k, 0)}
@@ -144,6 +154,9 @@ func (x *IdentityIndex) with(id idValue, limit int) ([]uint32, error) {
 
 // has reports whether a profile has an identity.
 func (x *IdentityIndex) has(id idValue, number uint32) (bool, error) {
+	if err := x.spilling.wait(); err != nil {
+		return false, err
+	}
 	at := x.mem.find(id.sum(), id.namespace, id.value)
 	for k := range entryKinds {
 		w := walk{prefix: id.entry(k, number)}
@@ -220,6 +233,9 @@ func (w *walk) next() (number uint32, ok bool, err error) {
 
 // named returns the primary identities in the runs that have a sum, as keys.
 func (x *IdentityIndex) named(sum [sha256.Size]byte) ([]identityKey, error) {
+	if err := x.spilling.wait(); err != nil {
+		return nil, err
+	}
 	var out []identityKey
 	hash := binary.BigEndian.Uint64(sum[:])
 	for _, r := range x.runs {
@@ -287,21 +303,39 @@ func (x *IdentityIndex) note(e entry, number uint32, dead bool) {
 	x.mem.put(&idValue{namespace: e.key.namespace, value: []byte(e.key.value)}, e.kind, number, dead)
 }
 
-// bound turns what is in memory into a run if there is too much of it.
+// bound begins to turn what is in memory into a run if there is too much of it.
 func (x *IdentityIndex) bound() error {
-	if !x.mem.full() {
+	if x.mem.size < spillEntries+spillEntries/2 && len(x.mem.texts) < spillBytes {
 		return nil
 	}
-	return x.spill()
+	return x.makeRoom(1)
+}
+
+// makeRoom begins to turn what is in memory into a run if it has at least so many entries. That goes on beside the
+// caller, until somebody looks for an identity.
+func (x *IdentityIndex) makeRoom(entries int) error {
+	if x.mem.size < entries {
+		return nil
+	}
+	if err := x.spilling.wait(); err != nil {
+		return err
+	}
+	x.mem, x.full = x.full, x.mem
+	x.spilling.start(func() error { return x.write(x.full) })
+	return nil
 }
 
 // spill turns what is in memory into a run.
 func (x *IdentityIndex) spill() error {
-	if x.mem.size == 0 {
-		return nil
+	if err := x.spilling.wait(); err != nil || x.mem.size == 0 {
+		return err
 	}
-	err := x.addRun(func(w *runWriter) error { return x.mem.each(w.add) })
-	x.mem.reset()
+	return x.write(x.mem)
+}
+
+func (x *IdentityIndex) write(r *recent) error {
+	err := x.addRun(func(w *runWriter) error { return r.each(w.add) })
+	r.reset()
 	return err
 }
 
@@ -338,6 +372,7 @@ func (x *IdentityIndex) damaged(err error) error {
 
 // Close releases the index and removes the files that no manifest names.
 func (x *IdentityIndex) Close() {
+	_ = x.spilling.wait() // of a file that is removed
 	for _, r := range x.runs {
 		r.close()
 	}
@@ -397,5 +432,5 @@ func (w *Warehouse) indexDir(sandbox string, policy lakeward.MergePolicyID) *ind
 
 // empty returns an index of nobody, whose runs will lie in the folder.
 func (d *indexDir) empty() *IdentityIndex {
-	return &IdentityIndex{dir: d}
+	return &IdentityIndex{dir: d, mem: new(recent), full: new(recent)}
 }

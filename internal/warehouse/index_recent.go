@@ -89,11 +89,12 @@ func (r *recent) of(at int, kind entryKind) (live, dead []uint32) {
 // each calls fn with the entries in their order.
 func (r *recent) each(fn func(indexEntry) error) error {
 	var list []indexEntry
-	for _, at := range r.order() {
-		e := r.entry(int(at))
+	for _, o := range r.order() {
+		at := int(o.at)
+		e := r.entry(at)
 		list = list[:0]
 		for e.kind = range entryKinds {
-			live, dead := r.of(int(at), e.kind)
+			live, dead := r.of(at, e.kind)
 			from := len(list)
 			for _, e.number = range live {
 				list = append(list, e)
@@ -115,9 +116,6 @@ func (r *recent) each(fn func(indexEntry) error) error {
 	}
 	return nil
 }
-
-// full reports whether it is time to write a run.
-func (r *recent) full() bool { return r.size >= spillEntries || len(r.texts) >= spillBytes }
 
 // reset empties it; its memory is kept.
 func (r *recent) reset() {

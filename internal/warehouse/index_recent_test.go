@@ -40,8 +40,8 @@ func TestIdentityTableEqualsAMap(t *testing.T) {
 			}
 		}
 		var order []string
-		for _, at := range table.order() {
-			order = append(order, name(table.entry(int(at))))
+		for _, o := range table.order() {
+			order = append(order, name(table.entry(int(o.at))))
 		}
 		if want := slices.Sorted(maps.Keys(model)); !slices.Equal(order, want) { // the numbers of the hashes sort as their texts
 			t.Fatalf("the order is %v, want %v", order, want)

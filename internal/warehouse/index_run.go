@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math/bits"
 	"os"
 	"sort"
 	"syscall"
@@ -166,7 +167,7 @@ type runCursor struct {
 func (r *indexRun) seek(e indexEntry) (runCursor, error) {
 	// The first block that begins behind e; equal hashes may fill several blocks, so its first entry decides.
 	var failed error
-	b := sort.Search(r.blocks, func(b int) bool {
+	b := searchFrom(r.guess(e.hash), r.blocks, func(b int) bool {
 		h := r.firstHash(b)
 		if h != e.hash || failed != nil {
 			return h > e.hash
@@ -182,11 +183,52 @@ func (r *indexRun) seek(e indexEntry) (runCursor, error) {
 	if err := errors.Join(failed, c.load()); err != nil {
 		return c, err
 	}
-	c.at = sort.Search(c.n, func(i int) bool {
+	c.at = searchFrom(c.guess(e.hash), c.n, func(i int) bool {
 		h := binary.LittleEndian.Uint64(c.bytes[i*8:])
 		return h > e.hash || h == e.hash && entryAt(c.bytes, c.n, i).compare(e) >= 0
 	})
 	return c, c.settle()
+}
+
+// guess is about the number of blocks that begin before a hash: hashes spread evenly.
+func (r *indexRun) guess(hash uint64) int {
+	share, _ := bits.Mul64(hash, uint64(r.blocks))
+	return int(share)
+}
+
+// guess is about the number of entries of the block that stand before a hash.
+func (c *runCursor) guess(hash uint64) int {
+	if c.n == 0 {
+		return 0
+	}
+	first, last := binary.LittleEndian.Uint64(c.bytes), binary.LittleEndian.Uint64(c.bytes[(c.n-1)*8:])
+	if hash <= first {
+		return 0
+	}
+	if hash >= last {
+		return c.n - 1
+	}
+	return int(float64(hash-first) / float64(last-first) * float64(c.n-1))
+}
+
+// searchFrom is sort.Search in steps that double, from a place near which the result is believed to be.
+func searchFrom(guess, n int, f func(int) bool) int {
+	if n == 0 {
+		return 0
+	}
+	lo := max(0, min(guess, n-1))
+	hi := lo // the result is one of lo to hi once the loop ends
+	if f(lo) {
+		for step := 1; lo > 0 && f(lo-1); step *= 2 {
+			lo, hi = max(0, lo-step), lo-1
+		}
+	} else {
+		lo, hi = lo+1, lo+1
+		for step := 1; hi < n && !f(hi); step *= 2 {
+			lo, hi = hi+1, min(n, hi+step)
+		}
+	}
+	return lo + sort.Search(hi-lo, func(i int) bool { return f(lo + i) })
 }
 
 func (c *runCursor) load() (err error) {
@@ -202,6 +244,11 @@ func (c *runCursor) settle() error {
 	}
 	c.block++
 	return c.load()
+}
+
+// has reports whether the current entry has a hash.
+func (c *runCursor) has(hash uint64) bool {
+	return c.at < c.n && binary.LittleEndian.Uint64(c.bytes[c.at*8:]) == hash
 }
 
 // entry returns the current entry; ok is false at the end of the run.

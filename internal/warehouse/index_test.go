@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -77,10 +78,9 @@ func TestIndexEqualsAModel(t *testing.T) {
 				}
 				model[n] = now
 			}
-			if rapid.Bool().Draw(r, "spill") {
-				if err := x.spill(); err != nil {
-					r.Fatal(err)
-				}
+			spill := []func() error{func() error { return nil }, x.spill, func() error { return x.makeRoom(1) }}
+			if err := rapid.SampledFrom(spill).Draw(r, "spill")(); err != nil {
+				r.Fatal(err)
 			}
 			if rapid.IntRange(0, 9).Draw(r, "again") == 0 {
 				state := fmt.Sprint(step + 1)
@@ -163,6 +163,51 @@ func TestEqualHashesAreToldApart(t *testing.T) {
 		t.Fatal(err)
 	} else if e, ok := c.entry(); ok {
 		t.Errorf("behind the last entry stands %+v", e)
+	}
+}
+
+// A search finds what sort.Search does, wherever it begins.
+func TestSearchFrom(t *testing.T) {
+	for n := range 40 {
+		for want := range n + 1 {
+			for guess := -1; guess <= n+1; guess++ {
+				if got := searchFrom(guess, n, func(i int) bool { return i >= want }); got != want {
+					t.Fatalf("the first of %d from %d on is %d, want %d", n, guess, got, want)
+				}
+			}
+		}
+	}
+}
+
+// A run that cannot be written beside the caller is an error of the next one who looks for an identity.
+func TestErrorOfARunBeside(t *testing.T) {
+	x := testIndex(t, t.TempDir())
+	defer x.Close()
+	if err := x.dir.root.Close(); err != nil {
+		t.Fatal(err)
+	}
+	id := idValue{namespace: "N", value: []byte("v")}
+	for name, look := range map[string]func() error{
+		"lookup":  func() error { _, _, err := x.find(id, true); return err },
+		"with":    func() error { _, err := x.with(id, 1); return err },
+		"has":     func() error { _, err := x.has(id, 1); return err },
+		"named":   func() error { _, err := x.named([32]byte{}); return err },
+		"publish": func() error { return x.publish("s") },
+		"room":    func() error { return x.change(2, nil, []identity{{"N", "w", true, ""}}) },
+	} {
+		if err := x.change(1, nil, []identity{{"N", "v", true, ""}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.makeRoom(1); err != nil {
+			t.Fatal(err)
+		}
+		err := look()
+		if name == "room" && err == nil {
+			err = x.makeRoom(1)
+		}
+		if !errors.Is(err, fs.ErrClosed) {
+			t.Errorf("%s: the error is %v", name, err)
+		}
 	}
 }
 

@@ -225,6 +225,10 @@ func (p *profileWriter) flush(ctx context.Context) error {
 // write writes the profiles of a merger, and takes away those that are retired.
 func (p *profileWriter) write(ctx context.Context, m *merger) error {
 	m.retired.And(p.all)
+	// The index is written to from here on, and asked by the next records only.
+	if err := p.index.makeRoom(spillEntries / 2); err != nil {
+		return err
+	}
 	if err := m.prepare(ctx); err != nil {
 		return err
 	}
