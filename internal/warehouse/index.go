@@ -26,6 +26,7 @@ type IdentityIndex struct {
 	// spilling makes a run of what is in full; until it is settled, nobody looks at the runs.
 	spilling beside
 	full     *recent
+	touched  int // blocks since the mapped memory was last given back, about
 }
 
 type identityKey struct{ namespace, value string }
@@ -96,17 +97,18 @@ func (x *IdentityIndex) lookup(id idValue, kinds []entryKind) (found [entryKinds
 	at := x.mem.find(hash, id.namespace, id.value)
 	var runs []*indexRun // that know the hash, newest first
 	for _, r := range slices.Backward(x.runs) {
-		c, err := r.seek(indexEntry{hash: hash})
+		some, err := r.mayHave(hash)
 		if err != nil {
 			return found, err
 		}
-		if c.has(hash) {
+		if some {
 			runs = append(runs, r)
 		}
 	}
 	if at < 0 && len(runs) == 0 {
 		return found, nil
 	}
+	x.touch(len(runs))
 	for _, k := range kinds {
 		w := walk{prefix: id.entry(k, 0)}
 		w.live, w.dead = x.mem.of(at, k)

@@ -168,7 +168,11 @@ func (x *IdentityIndex) merge(from int) error {
 		cursors = append(cursors, c)
 	}
 	run, err := x.dir.write(func(w *runWriter) error {
+		n := 0
 		return mergeCursors(cursors, func(e indexEntry) error {
+			if n++; n%releaseEvery == 0 {
+				release(merged)
+			}
 			if e.dead && from == 0 { // nothing older is left to hide
 				return nil
 			}

@@ -17,19 +17,20 @@ import (
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
-// A run is one sorted file of the identity index. Blocks of entries come first, then a directory with a
-// line for each block, then the footer:
+// A run is one sorted file of the identity index. Blocks of entries come first, then a filter for each, which knows
+// most hashes that are not in the block, then a directory with a line for each, then the footer:
 //
 //	block      the hashes of its entries, where each entry begins, the entries
-//	directory  first hash, offset, CRC-32C and number of entries of each block
-//	footer     offset of the directory, blocks, entries, CRC-32C of the directory, magic
+//	filter     bits of the hashes
+//	directory  first hash, offset, CRC-32C and number of entries of each block, CRC-32C of its filter
+//	footer     offset of the filters, blocks, entries, CRC-32C of the directory, magic
 //
-// Every block is held against its sum when it is first touched, so that nothing has to be synced: what a
+// Every block and filter is held against its sum when it is first touched, so that nothing has to be synced: what a
 // fall of the power left is found, and made anew.
 const (
-	runMagic      = "LWIX0001"
+	runMagic      = "LWIX0002"
 	blockEntries  = 128
-	directoryLine = 24
+	directoryLine = 28
 	footerBytes   = 36
 	entryHead     = 6 // number, kind, length of the namespace
 )
@@ -73,10 +74,12 @@ func (e indexEntry) same(o indexEntry) bool {
 type indexRun struct {
 	name      string
 	data      []byte // mapped
+	filters   []byte
 	directory []byte
 	blocks    int
 	entries   int64
 	checked   vector.Bits // blocks that equal their sums
+	sieved    vector.Bits // blocks whose filters do
 }
 
 // openRun maps a run. The file may be closed and removed while the run is open.
@@ -93,7 +96,7 @@ func openRun(name string, f *os.File, size int64) (*indexRun, error) {
 		r.close()
 		return nil, err
 	}
-	r.checked = vector.NewBits(r.blocks)
+	r.checked, r.sieved = vector.NewBits(r.blocks), vector.NewBits(r.blocks)
 	return r, nil
 }
 
@@ -101,10 +104,10 @@ func (r *indexRun) readFooter() error {
 	foot := r.data[len(r.data)-footerBytes:]
 	at, blocks, entries := binary.LittleEndian.Uint64(foot), binary.LittleEndian.Uint64(foot[8:]), binary.LittleEndian.Uint64(foot[16:])
 	room := uint64(len(r.data) - footerBytes)
-	if string(foot[28:]) != runMagic || blocks == 0 || at > room || blocks != (room-at)/directoryLine || (room-at)%directoryLine != 0 {
+	if string(foot[28:]) != runMagic || blocks == 0 || at > room || blocks != (room-at)/(filterBytes+directoryLine) || (room-at)%(filterBytes+directoryLine) != 0 {
 		return fmt.Errorf("%w: %s has no footer", errIndexDamaged, r.name)
 	}
-	r.directory = r.data[at:room]
+	r.filters, r.directory = r.data[at:at+blocks*filterBytes], r.data[at+blocks*filterBytes:room]
 	if crc32.Checksum(r.directory, castagnoli()) != binary.LittleEndian.Uint32(foot[24:]) {
 		return fmt.Errorf("%w: the directory of %s", errIndexDamaged, r.name)
 	}
@@ -115,7 +118,7 @@ func (r *indexRun) readFooter() error {
 func (r *indexRun) close() {
 	if r.data != nil {
 		_ = syscall.Munmap(r.data)
-		r.data, r.directory = nil, nil
+		r.data, r.filters, r.directory = nil, nil, nil
 	}
 }
 
@@ -129,7 +132,7 @@ func (r *indexRun) firstHash(b int) uint64 {
 func (r *indexRun) block(b int) ([]byte, int, error) {
 	line := r.directory[b*directoryLine:]
 	start, n := binary.LittleEndian.Uint64(line[8:]), int(binary.LittleEndian.Uint32(line[20:]))
-	end := uint64(len(r.data) - footerBytes - len(r.directory))
+	end := uint64(len(r.data) - footerBytes - len(r.directory) - len(r.filters))
 	if b+1 < r.blocks {
 		end = binary.LittleEndian.Uint64(line[directoryLine+8:])
 	}
@@ -264,12 +267,13 @@ func (c *runCursor) next() error {
 	return c.settle()
 }
 
-// runWriter writes a run; entries come in their order, each once. It holds one block and the directory.
+// runWriter writes a run; entries come in their order, each once. It holds one block, the filters and the directory.
 type runWriter struct {
 	out       *bufio.Writer
 	offset    uint64
 	entries   uint64
 	directory []byte
+	filters   []byte
 	hashes    []byte
 	starts    []uint32
 	body      []byte
@@ -301,7 +305,7 @@ func (w *runWriter) endBlock() error {
 	if n == 0 {
 		return nil
 	}
-	head := w.hashes
+	head := w.hashes // grows behind the hashes
 	for _, s := range w.starts {
 		head = binary.LittleEndian.AppendUint32(head, n*12+s)
 	}
@@ -310,6 +314,9 @@ func (w *runWriter) endBlock() error {
 	w.directory = binary.LittleEndian.AppendUint64(w.directory, w.offset)
 	w.directory = binary.LittleEndian.AppendUint32(w.directory, sum)
 	w.directory = binary.LittleEndian.AppendUint32(w.directory, n)
+	f := filterOf(w.hashes)
+	w.filters = append(w.filters, f[:]...)
+	w.directory = binary.LittleEndian.AppendUint32(w.directory, crc32.Checksum(f[:], castagnoli()))
 	_, err := w.out.Write(head)
 	if err == nil {
 		_, err = w.out.Write(w.body)
@@ -329,8 +336,10 @@ func (w *runWriter) finish() error {
 	foot = binary.LittleEndian.AppendUint64(foot, w.entries)
 	foot = binary.LittleEndian.AppendUint32(foot, crc32.Checksum(w.directory, castagnoli()))
 	foot = append(foot, runMagic...)
-	if _, err := w.out.Write(append(w.directory, foot...)); err != nil {
-		return err
+	for _, b := range [][]byte{w.filters, w.directory, foot} {
+		if _, err := w.out.Write(b); err != nil {
+			return err
+		}
 	}
 	return w.out.Flush()
 }
