@@ -73,7 +73,7 @@ func (b *builder) undo() {
 }
 
 // null adds a missing value of field i; a reason says why it cannot be missing.
-func (b *builder) null(i int, l lakeward.Leaf) (reason string) {
+func (b *builder) null(i int, l *lakeward.Leaf) (reason string) {
 	if needed(l) {
 		return "the value is missing"
 	}
@@ -82,7 +82,7 @@ func (b *builder) null(i int, l lakeward.Leaf) (reason string) {
 }
 
 // text adds a value of field i as it is written; a reason says why it cannot be taken.
-func (b *builder) text(i int, l lakeward.Leaf, s []byte) (reason string) {
+func (b *builder) text(i int, l *lakeward.Leaf, s []byte) (reason string) {
 	switch {
 	case len(s) == 0 && needed(l):
 		return "the value is missing"
@@ -140,7 +140,7 @@ func appendValue(v *vector.Vector, t lakeward.FieldType, text []byte) (reason st
 		v.AppendInt(n)
 	case lakeward.TypeDouble:
 		f, err := strconv.ParseFloat(s, 64)
-		if err != nil || strings.Trim(s, "0123456789.-+eE") != "" || s[0] == '+' {
+		if err != nil || !isDecimal(s) || s[0] == '+' {
 			return "the value is not a number"
 		}
 		v.AppendFloat(f)
@@ -163,6 +163,16 @@ func appendValue(v *vector.Vector, t lakeward.FieldType, text []byte) (reason st
 		v.AppendInt(ms)
 	}
 	return ""
+}
+
+// isDecimal reports whether a number is written with decimal digits: the library knows others, infinities and hexadecimal.
+func isDecimal(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c-'0' > 9 && c != '.' && c != '-' && c != '+' && c != 'e' && c != 'E' {
+			return false
+		}
+	}
+	return true
 }
 
 // parseDecimal reads a decimal exactly, as units of 10 to the power of -scale.

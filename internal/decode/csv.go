@@ -119,7 +119,7 @@ func (c *CSV) Bind(leaves []lakeward.Leaf, columns map[string]string) error {
 		}
 	}
 	for i, l := range leaves {
-		if c.source[i] < 0 && needed(l) {
+		if c.source[i] < 0 && needed(&l) {
 			wrong("/header", "", "the required field %s has no column", l.Path)
 		}
 	}
@@ -130,7 +130,7 @@ func (c *CSV) Bind(leaves []lakeward.Leaf, columns map[string]string) error {
 	return nil
 }
 
-func needed(l lakeward.Leaf) bool { return l.Required || l.Identity != nil && l.Identity.Primary }
+func needed(l *lakeward.Leaf) bool { return l.Required || l.Identity != nil && l.Identity.Primary }
 
 func index(list []string, s string) int {
 	for i, v := range list {
@@ -167,7 +167,7 @@ func (c *CSV) take(err error) error {
 		return fmt.Errorf("read upload: %w", err)
 	}
 	cells := len(c.rows.cells)
-	if cells == 1 && len(c.rows.data) == 0 && !c.rows.cells[0].quoted && (len(c.header) > 1 || len(c.leaves) == 1 && needed(c.leaves[0])) {
+	if cells == 1 && len(c.rows.data) == 0 && !c.rows.cells[0].quoted && (len(c.header) > 1 || len(c.leaves) == 1 && needed(&c.leaves[0])) {
 		return nil // a line of nothing is no row, unless it may be the null of the only column
 	}
 	c.total++
@@ -177,7 +177,8 @@ func (c *CSV) take(err error) error {
 		c.reject(c.rows.start, "", "it has %d fields, the header has %d", cells, len(c.header))
 		return nil
 	}
-	for i, l := range c.leaves {
+	for i := range c.leaves {
+		l := &c.leaves[i]
 		if reason := c.append(i, l); reason != "" {
 			c.undo()
 			c.reject(c.rows.start, l.Path, "%s", reason)
@@ -190,7 +191,7 @@ func (c *CSV) take(err error) error {
 
 // append adds the value of a field; a reason says why it cannot be taken. A cell with nothing in it is
 // null; one of quotes with nothing in them is an empty text.
-func (c *CSV) append(i int, l lakeward.Leaf) (reason string) {
+func (c *CSV) append(i int, l *lakeward.Leaf) (reason string) {
 	var s []byte
 	quoted := false
 	if k := c.source[i]; k >= 0 {

@@ -87,7 +87,8 @@ func (j *ndjson) row() error {
 		j.reject(j.line, bad.field, "%s", bad.why)
 		return nil
 	}
-	for i, l := range j.leaves {
+	for i := range j.leaves {
+		l := &j.leaves[i]
 		if reason := j.add(i, l); reason != "" {
 			j.undo()
 			j.reject(j.line, l.Path, "%s", reason)
@@ -137,7 +138,7 @@ func (j *ndjson) value(path []byte, v jsonValue) error {
 }
 
 // add adds the value of a field to the chunk.
-func (j *ndjson) add(i int, l lakeward.Leaf) (reason string) {
+func (j *ndjson) add(i int, l *lakeward.Leaf) (reason string) {
 	if j.seen[i] != j.total || j.found[i].kind == '0' {
 		return j.null(i, l)
 	}

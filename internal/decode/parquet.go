@@ -91,7 +91,7 @@ func bindParquet(f *parquet.File, leaves []lakeward.Leaf, want []parquet.Column,
 		}
 	}
 	for i, l := range leaves {
-		if needed(l) && !slices.ContainsFunc(paths, func(p string) bool { return within(p, want[i].Path) }) {
+		if needed(&l) && !slices.ContainsFunc(paths, func(p string) bool { return within(p, want[i].Path) }) {
 			wrong("/header", "", "the required field %s has no column", l.Path)
 		}
 	}
@@ -167,9 +167,8 @@ func (p *parquetRows) take() {
 
 // check reports the first thing that is wrong with row k.
 func (p *parquetRows) check(k int) bool {
-	for i, l := range p.leaves {
-		v := &p.read[i]
-		reason := ""
+	for i := range p.leaves {
+		l, v, reason := &p.leaves[i], &p.read[i], ""
 		switch {
 		case v.IsNull(k) || l.Identity != nil && len(v.Str(k)) == 0:
 			if needed(l) {

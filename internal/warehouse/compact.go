@@ -212,10 +212,8 @@ func (c *Compaction) writePart(ctx context.Context, part *roaring.Bitmap, union 
 	columns := append([]parquet.Column{{Path: "number", Kind: vector.Int, Int32: true, Required: true}}, parquet.ColumnsOf(union)...)
 	var open []*tableWriter
 	defer func() {
-		for _, t := range open {
-			if err != nil {
-				c.w.abandon(t)
-			}
+		if err != nil {
+			c.w.abandonAll(open)
 		}
 	}()
 	for _, f := range []struct {
@@ -237,11 +235,11 @@ func (c *Compaction) writePart(ctx context.Context, part *roaring.Bitmap, union 
 	if err = c.copyRows(ctx, part, union, open[0], feeds, beside); err != nil {
 		return pf, err
 	}
-	for i, to := range []*lakeward.DataFile{&pf.Table, &pf.Identities, &pf.Fragments} {
-		if *to, err = c.w.finish(open[i]); err != nil {
-			return pf, err
-		}
+	files, err := c.w.finishAll(open)
+	if err != nil {
+		return pf, err
 	}
+	pf.Table, pf.Identities, pf.Fragments = files[0], files[1], files[2]
 	return pf, nil
 }
 

@@ -21,7 +21,7 @@ type BatchWriter struct {
 	change  lakeward.Change
 	out     *tableWriter     // the open part of the dataset's files
 	parts   int              // begun
-	writing chan error       // ends when the last chunk is in out; nil if none is on its way
+	writing beside           // of the last chunk into out
 	stores  []*profileWriter // of each policy; none for records that do not feed profiles
 	seen    *roaring.Bitmap  // profiles of all records, under the first policy
 	payload *payloadWriter   // nil if the records have none
@@ -78,7 +78,7 @@ func (b *BatchWriter) nextPart() (err error) {
 
 // finishedParts ends the open part, so that all rows written so far can be read, and returns the files.
 func (b *BatchWriter) finishedParts() ([]lakeward.DataFile, error) {
-	if err := b.written(); err != nil {
+	if err := b.writing.wait(); err != nil {
 		return nil, err
 	}
 	if b.out.data.Rows > 0 {
@@ -100,12 +100,13 @@ func (b *BatchWriter) endPart() error {
 	return err
 }
 
-// Write adds records: the columns of the chunk stand in the order of the schema's leaves.
+// Write adds records: the columns of the chunk stand in the order of the schema's leaves. They go into the dataset's file
+// beside the work on profiles.
 func (b *BatchWriter) Write(ctx context.Context, c *vector.Chunk) (err error) {
-	b.writing = make(chan error, 1)
-	go func(to *tableWriter, done chan<- error) { done <- to.add(c) }(b.out, b.writing)
+	to := b.out
+	b.writing.start(func() error { return to.add(c) })
 	defer func() {
-		if werr := b.written(); err == nil { // also after an error: the chunk is the caller's again
+		if werr := b.writing.wait(); err == nil { // also after an error: the chunk is the caller's again
 			err = werr
 		}
 	}()
@@ -121,16 +122,6 @@ func (b *BatchWriter) Write(ctx context.Context, c *vector.Chunk) (err error) {
 		}
 	}
 	return b.payload.flush(ctx, false)
-}
-
-// written waits until the chunk at hand is in the dataset's file, which goes on beside the work on profiles.
-func (b *BatchWriter) written() error {
-	if b.writing == nil {
-		return nil
-	}
-	err := <-b.writing
-	b.writing = nil
-	return err
 }
 
 // LeaveOut notes rows of the upload that are not part of the batch.

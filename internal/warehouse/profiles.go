@@ -86,6 +86,7 @@ type profileWriter struct {
 	linked  *roaring.Bitmap // profiles whose identities changed (RUN-03)
 	heirs   []heir
 	written []lakeward.ProfileFile
+	ending  beside // of the files that were written last; until then they are neither in written nor in snap
 	kept    []lakeward.EventFile
 	rows    map[lakeward.BatchID][]lakeward.DataFile // of older batches, once they are needed
 }
@@ -224,6 +225,9 @@ func (p *profileWriter) flush(ctx context.Context) error {
 
 // write writes the profiles of a merger, and takes away those that are retired.
 func (p *profileWriter) write(ctx context.Context, m *merger) error {
+	if err := p.ending.wait(); err != nil {
+		return err
+	}
 	m.retired.And(p.all)
 	// The index is written to from here on, and asked by the next records only.
 	if err := p.index.makeRoom(spillEntries / 2); err != nil {
@@ -232,25 +236,38 @@ func (p *profileWriter) write(ctx context.Context, m *merger) error {
 	if err := m.prepare(ctx); err != nil {
 		return err
 	}
+	var open []*tableWriter
 	if !m.numbers.IsEmpty() {
-		pf, err := p.writeFile(ctx, m)
-		if err != nil {
-			return err
-		}
-		if err := p.keep(pf); err != nil {
+		var err error
+		if open, err = p.writeFile(ctx, m); err != nil {
 			return err
 		}
 	}
-	if !m.retired.IsEmpty() {
-		if err := p.keep(ProfileFile{Numbers: m.retired}); err != nil {
-			return err
-		}
-	}
-	p.all.Or(m.numbers)
-	p.all.AndNot(m.retired)
-	p.touched.Or(m.numbers)
-	p.touched.AndNot(m.retired)
+	numbers, retired := m.numbers, m.retired
+	p.all.Or(numbers)
+	p.all.AndNot(retired)
+	p.touched.Or(numbers)
+	p.touched.AndNot(retired)
+	p.ending.start(func() error { return p.end(open, numbers, retired) })
 	return nil
+}
+
+// end ends the files of profiles, if there are any, and keeps them; then it takes the retired ones away.
+func (p *profileWriter) end(open []*tableWriter, numbers, retired *roaring.Bitmap) error {
+	if len(open) > 0 {
+		files, err := p.w.finishAll(open)
+		if err != nil {
+			p.w.abandonAll(open)
+			return err
+		}
+		if err := p.keep(ProfileFile{Numbers: numbers, Table: files[0], Identities: files[1], Fragments: files[2]}); err != nil {
+			return err
+		}
+	}
+	if retired.IsEmpty() {
+		return nil
+	}
+	return p.keep(ProfileFile{Numbers: retired})
 }
 
 func (p *profileWriter) keep(pf ProfileFile) error {
@@ -264,19 +281,16 @@ func (p *profileWriter) keep(pf ProfileFile) error {
 	return nil
 }
 
-func (p *profileWriter) writeFile(ctx context.Context, m *merger) (pf ProfileFile, err error) {
+// writeFile writes the profiles of a merger into files that are still open: for their rows, identities and fragments.
+func (p *profileWriter) writeFile(ctx context.Context, m *merger) (open []*tableWriter, err error) {
 	id := lakeward.NewID()
 	columns := []parquet.Column{{Path: "number", Kind: vector.Int, Int32: true, Required: true}}
 	for _, l := range p.policy.Union {
 		columns = append(columns, parquet.ColumnOf(l))
 	}
-	pf.Numbers = m.numbers
-	var open []*tableWriter
 	defer func() {
-		for _, t := range open {
-			if err != nil {
-				p.w.abandon(t)
-			}
+		if err != nil {
+			p.w.abandonAll(open)
 		}
 	}()
 	for _, f := range []struct {
@@ -285,7 +299,7 @@ func (p *profileWriter) writeFile(ctx context.Context, m *merger) (pf ProfileFil
 	}{{id + ".parquet", columns}, {id + ".identities.parquet", identityColumns()}, {id + ".fragments.parquet", fragmentColumns()}} {
 		t, err := p.w.create(path.Join("profiles", p.snap.Sandbox, f.name), f.columns)
 		if err != nil {
-			return pf, err
+			return open, err
 		}
 		open = append(open, t)
 	}
@@ -295,15 +309,7 @@ func (p *profileWriter) writeFile(ctx context.Context, m *merger) (pf ProfileFil
 			t.stop()
 		}
 	}()
-	if err = m.run(ctx); err != nil {
-		return pf, err
-	}
-	for i, to := range []*lakeward.DataFile{&pf.Table, &pf.Identities, &pf.Fragments} {
-		if *to, err = p.w.finish(open[i]); err != nil {
-			return pf, err
-		}
-	}
-	return pf, nil
+	return open, m.run(ctx)
 }
 
 // openPolicy opens the profiles of a policy at a generation, the newest one for 0.
@@ -321,6 +327,9 @@ func (w *Warehouse) openPolicy(ctx context.Context, sandbox string, policy Polic
 
 // change is what was written, as a commit takes it.
 func (p *profileWriter) change() (c lakeward.ProfileChange, err error) {
+	if err := p.ending.wait(); err != nil {
+		return c, err
+	}
 	if p.before == nil {
 		p.heirs = settled(p.heirs)
 	}
@@ -336,6 +345,7 @@ func into(c *lakeward.Change, first lakeward.ProfileChange) {
 
 // discard removes what was written.
 func (p *profileWriter) discard() {
+	_ = p.ending.wait() // whoever discards has an error already
 	for _, pf := range p.written {
 		p.w.discard(pf.Table, pf.Identities, pf.Fragments)
 	}

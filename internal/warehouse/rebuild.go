@@ -225,6 +225,9 @@ func (p *profileWriter) forget(ctx context.Context, sums []byte) error {
 // compare notes, file by file, which profiles have other identities than before the rebuild, and which carry on
 // profiles of other numbers.
 func (p *profileWriter) compare() error {
+	if err := p.ending.wait(); err != nil {
+		return err
+	}
 	p.linked = roaring.New()
 	for i, live := range p.snap.live(p.all) {
 		was := map[uint32][]identity{}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/lakeward/lakeward/internal/parquet"
 	"github.com/lakeward/lakeward/internal/vector"
 )
@@ -102,5 +104,35 @@ func TestNames(t *testing.T) {
 		if ns, s := string(cols[1].Str(0)), string(cols[4].Str(0)); ns != namespace(i) || s != source(i) {
 			t.Fatalf("row %d: %s %s, want %s %s", i, ns, s, namespace(i), source(i))
 		}
+	}
+}
+
+// Files that cannot be ended beside the next records fail whatever needs them, and are gone.
+func TestErrorOfFilesThatEndBeside(t *testing.T) {
+	for name, need := range map[string]func(*profileWriter) error{
+		"more profiles": func(p *profileWriter) error { return p.write(t.Context(), &merger{p: p}) },
+		"the commit":    func(p *profileWriter) error { _, err := p.change(); return err },
+		"a comparison":  func(p *profileWriter) error { return p.compare() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, out := testTable(t, identityColumns())
+			if err := out.file.Close(); err != nil {
+				t.Fatal(err)
+			}
+			p := newProfileWriter(w, &Snapshot{}, testIndex(t, t.TempDir()), Policy{})
+			synctest.Test(t, func(t *testing.T) {
+				p.ending.start(func() error { return p.end([]*tableWriter{out}, roaring.BitmapOf(1), roaring.New()) })
+				if err := need(p); !errors.Is(err, fs.ErrClosed) {
+					t.Errorf("the error is %v", err)
+				}
+				p.discard()
+			})
+			if _, err := w.root.Stat(out.data.Path); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the file is still there: %v", err)
+			}
+			if len(p.written)+len(p.snap.Profiles) > 0 {
+				t.Errorf("the writer says that it wrote %v", p.written)
+			}
+		})
 	}
 }

@@ -215,6 +215,28 @@ func (w *Warehouse) finish(t *tableWriter) (lakeward.DataFile, error) {
 	return t.data, errors.Join(dir.Sync(), dir.Close())
 }
 
+// finishAll ends files beside each other, so that the disk is waited for once.
+func (w *Warehouse) finishAll(tables []*tableWriter) ([]lakeward.DataFile, error) {
+	out, work := make([]lakeward.DataFile, len(tables)), make([]beside, len(tables))
+	for i, t := range tables {
+		work[i].start(func() (err error) {
+			out[i], err = w.finish(t)
+			return err
+		})
+	}
+	var err error
+	for i := range work {
+		err = errors.Join(err, work[i].wait())
+	}
+	return out, err
+}
+
+func (w *Warehouse) abandonAll(tables []*tableWriter) {
+	for _, t := range tables {
+		w.abandon(t)
+	}
+}
+
 // abandon closes and removes a file that is not finished.
 func (w *Warehouse) abandon(t *tableWriter) {
 	_ = t.file.Close()
