@@ -243,14 +243,13 @@ func nullVector(s vector.Shape, n int) *vector.Vector {
 
 func (f *Filter) count(n *Node, c *frame) *vector.Vector {
 	v, keep := f.items(n.Args[0], c)
-	out := &vector.Vector{}
-	out.Reset(vector.Int)
-	for i := range c.rows {
+	out := &vector.Vector{Kind: vector.Int, Len: c.rows, Ints: make([]int64, c.rows)}
+	for i := range out.Ints {
 		from, to := v.Items(i)
 		if keep == nil {
-			out.AppendInt(int64(to - from))
+			out.Ints[i] = int64(to - from)
 		} else {
-			out.AppendInt(int64(keep.Ones(from, to)))
+			out.Ints[i] = int64(keep.Ones(from, to))
 		}
 	}
 	return out

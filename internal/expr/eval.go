@@ -25,8 +25,8 @@ type Filter struct {
 
 // dictAnswers are the answers of a string condition for each entry of one dictionary.
 type dictAnswers struct {
-	dict *vector.Dictionary
-	bits vector.Bits
+	dict  *vector.Dictionary
+	holds []uint8 // 1 for each entry that the condition holds for
 }
 
 // NewFilter binds a checked condition to columns: columns[i] is the path of column i of each chunk. now is the
@@ -75,12 +75,7 @@ func (f *Filter) evalBits(n *Node, c *frame) vector.Bits {
 			out[i] &^= w
 		}
 	case IsNull:
-		v := f.value(n.Args[0], c)
-		for i := range c.rows {
-			if v.IsNull(i) {
-				out.Set(i)
-			}
-		}
+		nulls(f.value(n.Args[0], c), out)
 	case Compare:
 		f.compare(n, c, out)
 	case In, NotIn, Text, Matches:
@@ -115,19 +110,15 @@ func (f *Filter) single(n *Node, c *frame, out vector.Bits) {
 	if v.Dict != nil {
 		a := f.dicts[n]
 		if a.dict != v.Dict {
-			a = dictAnswers{dict: v.Dict, bits: vector.NewBits(v.Dict.Len())}
-			for k := range v.Dict.Len() {
+			a = dictAnswers{dict: v.Dict, holds: make([]uint8, v.Dict.Len())}
+			for k := range a.holds {
 				if n.holdsText(v.Dict.Value(int32(k))) {
-					a.bits.Set(k)
+					a.holds[k] = 1
 				}
 			}
 			f.dicts[n] = a
 		}
-		for i, code := range v.Codes {
-			if a.bits.Get(int(code)) {
-				out.Set(i)
-			}
-		}
+		lookUp(v.Codes, a.holds, out)
 		dropNulls(v, out)
 		return
 	}
@@ -135,6 +126,27 @@ func (f *Filter) single(n *Node, c *frame, out vector.Bits) {
 		if !v.IsNull(i) && n.holds(v, i) {
 			out.Set(i)
 		}
+	}
+}
+
+// lookUp sets the bits of the codes whose entry has the answer 1.
+func lookUp(codes []int32, answers []uint8, out vector.Bits) {
+	for base := 0; base < len(codes); base += 64 {
+		var word uint64
+		for i, code := range codes[base:min(base+64, len(codes))] {
+			word |= uint64(answers[code]) << (i & 63)
+		}
+		out[base>>6] = word
+	}
+}
+
+// nulls sets the bits of values that are absent.
+func nulls(v *vector.Vector, out vector.Bits) {
+	for i := range min(len(v.Valid), len(out)) {
+		out[i] = ^v.Valid[i]
+	}
+	if n := v.Len & 63; n > 0 && len(out) > 0 {
+		out[len(out)-1] &= 1<<n - 1
 	}
 }
 
