@@ -8,6 +8,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ type Config struct {
 	RetryWindow  time.Duration
 	Block        int    // size of the first blocks of an upload in bytes; 0 means the client's
 	Workers      int    // runs at the same time; 0 means 2
+	Evaluators   int    // that decide profiles at the same time in an evaluation; 0 means one for each processor
 	Organization string // in file names; "" means Lakeward
 	// ExtendedFrequencies offers weekly and monthly exports (D02).
 	ExtendedFrequencies bool
@@ -55,6 +57,9 @@ type Engine struct {
 func New(cfg Config) *Engine {
 	if cfg.Workers == 0 {
 		cfg.Workers = 2
+	}
+	if cfg.Evaluators == 0 {
+		cfg.Evaluators = runtime.GOMAXPROCS(0)
 	}
 	if cfg.Organization == "" {
 		cfg.Organization = "Lakeward"

@@ -11,7 +11,6 @@ import (
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/expr"
 	"github.com/lakeward/lakeward/internal/pql"
-	"github.com/lakeward/lakeward/internal/vector"
 	"github.com/lakeward/lakeward/internal/warehouse"
 )
 
@@ -19,9 +18,8 @@ import (
 type rule struct {
 	audience lakeward.Audience
 	node     *expr.Node
-	filter   *expr.Filter
+	place    int // among the rules of the job
 	members  *roaring.Bitmap
-	bits     vector.Bits // members among the rows of the current chunk
 }
 
 // job evaluates rules in one pass: each row is decided for a rule after the rules that it asks for.
@@ -30,11 +28,11 @@ type job struct {
 	rules  []*rule // in order: behind what they ask for
 	byID   map[string]*rule
 	fields []lakeward.Leaf
-	events []lakeward.Leaf            // fields of events that rules look at
-	beside []string                   // what else they look at: events, identities, memberships, in the order of their columns
-	memo   *expr.Memo                 // what the rules have in common
+	events []lakeward.Leaf // fields of events that rules look at
+	beside []string        // what else they look at: events, identities, memberships, in the order of their columns
+	paths  []string        // of the columns that they get
+	at     time.Time
 	others map[string]*roaring.Bitmap // members of audiences that the job does not evaluate
-	chunk  *warehouse.Profiles
 }
 
 // runJob decides the profiles of the newest generation for the rules of audiences, all of one merge policy, as of a time.
@@ -51,24 +49,18 @@ func (e *Engine) runJob(ctx context.Context, sandbox string, audiences []lakewar
 	if err != nil {
 		return nil, err
 	}
-	return j, j.match(ctx, e.warehouse, p)
+	return j, j.match(ctx, e.warehouse, e.cfg.Evaluators, p)
 }
 
 // newJob parses the rules, adds those that they ask for, and puts them into order.
 func newJob(audiences []lakeward.Audience, scope pql.Scope, snap *warehouse.Snapshot, at time.Time) (*job, error) {
-	j := &job{snap: snap, byID: map[string]*rule{}, others: map[string]*roaring.Bitmap{}}
+	j := &job{snap: snap, at: at, byID: map[string]*rule{}, others: map[string]*roaring.Bitmap{}}
 	for _, a := range audiences {
 		if err := j.add(a, scope, nil); err != nil {
 			return nil, err
 		}
 	}
-	paths := j.choose(scope)
-	memo := expr.NewMemo()
-	j.memo = memo
-	for _, r := range j.rules {
-		r.filter = memo.Filter(r.node, paths, at)
-		r.filter.Members = j.rows
-	}
+	j.paths = j.choose(scope)
 	return j, nil
 }
 
@@ -105,87 +97,7 @@ func (j *job) add(a lakeward.Audience, scope pql.Scope, above []lakeward.Audienc
 			return err
 		}
 	}
-	r := &rule{audience: a, node: n, members: roaring.New()}
+	r := &rule{audience: a, node: n, place: len(j.rules), members: roaring.New()}
 	j.rules, j.byID[id] = append(j.rules, r), r
 	return nil
-}
-
-// rows tells which rows of the current chunk are members of an audience.
-func (j *job) rows(audience string) vector.Bits {
-	if r := j.byID[audience]; r != nil {
-		return r.bits
-	}
-	out := vector.NewBits(j.chunk.Len)
-	for i, number := range j.chunk.Numbers {
-		if j.others[audience].Contains(number) {
-			out.Set(i)
-		}
-	}
-	return out
-}
-
-// match decides every profile for every rule.
-func (j *job) match(ctx context.Context, w *warehouse.Warehouse, p Progress) error {
-	all := j.snap.All()
-	total, done := int64(all.GetCardinality()), int64(0)
-	more, err := j.openBeside(w)
-	defer func() {
-		for _, c := range more {
-			c.close()
-		}
-	}()
-	if err != nil {
-		return err
-	}
-	var seen vector.Chunk
-	columns := make([]vector.Vector, len(more))
-	for chunk, err := range w.Scan(ctx, j.snap, all, j.fields, "") {
-		if err != nil {
-			return err
-		}
-		j.chunk, seen = chunk, chunk.Chunk
-		for i, c := range more {
-			columns[i].ResetTo(c.shape())
-			if err := c.append(chunk.Numbers, &columns[i]); err != nil {
-				return err
-			}
-		}
-		seen.Columns = append(slices.Clip(chunk.Columns), columns...)
-		j.memo.Begin(&seen)
-		for _, r := range j.rules {
-			r.bits = r.filter.Match(&seen)
-			for i, number := range chunk.Numbers {
-				if r.bits.Get(i) {
-					r.members.Add(number)
-				}
-			}
-		}
-		done += int64(chunk.Len)
-		p.report(done, total)
-	}
-	return nil
-}
-
-// openBeside opens what the rules look at beside the fields of the profiles. What it returns is closed also after an error.
-func (j *job) openBeside(w *warehouse.Warehouse) (out []beside, err error) {
-	for _, path := range j.beside {
-		var c beside
-		switch path {
-		case eventsPath:
-			var events *warehouse.Events
-			events, err = w.ScanEvents(j.snap, j.events)
-			c = eventColumn{events}
-		case identityMapPath:
-			var ids *warehouse.Identities
-			ids, err = w.ScanIdentities(j.snap)
-			c = identityColumn{ids}
-		default:
-			c, err = openMemberships(w, j.snap)
-		}
-		if err != nil {
-			return out, err
-		}
-		out = append(out, c)
-	}
-	return out, nil
 }

@@ -29,6 +29,8 @@ func virtualFields() []lakeward.Leaf {
 type beside interface {
 	// append adds a value for each number; they ascend from call to call.
 	append(numbers []uint32, out *vector.Vector) error
+	// from is another reader of the same files that begins at a number. It is closed first.
+	from(number uint32) (beside, error)
 	shape() vector.Shape
 	close()
 }
@@ -38,6 +40,10 @@ type eventColumn struct{ *warehouse.Events }
 func (c eventColumn) append(numbers []uint32, out *vector.Vector) error {
 	return c.Append(numbers, out)
 }
+func (c eventColumn) from(number uint32) (beside, error) {
+	own, err := c.From(number)
+	return eventColumn{own}, err
+}
 func (c eventColumn) shape() vector.Shape { return c.Shape() }
 func (c eventColumn) close()              { c.Close() }
 
@@ -45,6 +51,10 @@ type identityColumn struct{ *warehouse.Identities }
 
 func (c identityColumn) append(numbers []uint32, out *vector.Vector) error {
 	return c.Append(numbers, out)
+}
+func (c identityColumn) from(number uint32) (beside, error) {
+	own, err := c.From(number)
+	return identityColumn{own}, err
 }
 func (c identityColumn) shape() vector.Shape { return vector.ShapeOf(virtualFields()[0]) }
 func (c identityColumn) close()              { c.Close() }
@@ -73,6 +83,19 @@ func openMemberships(w *warehouse.Warehouse, s *warehouse.Snapshot) (*membership
 		c.members, c.known, c.times = append(c.members, m), append(c.known, roaring.Or(m.Members, m.Exited)), append(c.times, q)
 	}
 	return c, nil
+}
+
+func (c *membershipColumn) from(uint32) (beside, error) {
+	own := &membershipColumn{ids: c.ids, members: c.members, known: c.known}
+	for _, q := range c.times {
+		q, err := q.Again()
+		if err != nil {
+			own.close()
+			return nil, err
+		}
+		own.times = append(own.times, q)
+	}
+	return own, nil
 }
 
 func (c *membershipColumn) shape() vector.Shape { return vector.ShapeOf(virtualFields()[1]) }

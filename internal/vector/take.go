@@ -1,5 +1,17 @@
 package vector
 
+import "math/bits"
+
+// Select appends those of the numbers of the rows whose bit is set.
+func (b Bits) Select(numbers, out []uint32) []uint32 {
+	for i, w := range b {
+		for ; w != 0; w &= w - 1 {
+			out = append(out, numbers[i<<6+bits.TrailingZeros64(w)])
+		}
+	}
+	return out
+}
+
 // AppendRows adds the values of src at some rows, as AppendFrom adds one.
 func (v *Vector) AppendRows(src *Vector, rows []int32) {
 	switch v.Kind {

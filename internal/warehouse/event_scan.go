@@ -202,18 +202,22 @@ func (w *Warehouse) scanEventFiles(files []EventFile, leaves []lakeward.Leaf, na
 		e.places = append(e.places, place)
 		e.paths = append(e.paths, placeField(&e.item, names(l.Path), vector.ShapeOf(l)))
 	}
-	for _, f := range files {
-		t, err := w.open(f.Table)
-		if err != nil {
-			e.Close()
-			return nil, err
+	e.files = make([]*eventCursor, len(files))
+	err := together(len(files), func(i int) error { // the first time somebody opens a file all of it is read
+		c := &eventCursor{data: files[i].Table, cols: make([]vector.Vector, len(e.columns))}
+		e.files[i] = c
+		var err error
+		if c.table, err = w.open(c.data); err != nil {
+			return err
 		}
-		c := &eventCursor{table: t, data: f.Table, cols: make([]vector.Vector, len(e.columns))}
-		e.files = append(e.files, c)
-		if c.reader, err = t.ReaderOf(e.columns); err != nil {
-			e.Close()
-			return nil, sourceError(f.Table, err)
+		if c.reader, err = c.table.ReaderOf(e.columns); err != nil {
+			return sourceError(c.data, err)
 		}
+		return nil
+	})
+	if err != nil {
+		e.Close()
+		return nil, err
 	}
 	return e, nil
 }
@@ -243,13 +247,16 @@ func (e *Events) Shape() vector.Shape {
 // Close releases the files.
 func (e *Events) Close() {
 	for _, c := range e.files {
+		if c == nil {
+			continue // never opened, after an error
+		}
 		if c.reader != nil {
 			_ = c.reader.Close()
 		}
 		if c.ids != nil {
 			_ = c.ids.Close()
 		}
-		if !e.shares {
+		if c.table != nil && !e.shares {
 			_ = c.table.Close()
 		}
 	}

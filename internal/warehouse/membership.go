@@ -3,8 +3,10 @@ package warehouse
 import (
 	"context"
 	"encoding/binary"
+	"maps"
 	"path"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -104,13 +106,15 @@ func membershipColumns() []parquet.Column {
 
 // Qualified maps rows of a membership file to times: the entries of one audience, by ascending number.
 type Qualified struct {
-	held   *roaring.Bitmap // numbers of the rows
-	others int64           // the time of those without a row: they became members after the evaluation
+	shares bool // the file belongs to another reader
+	of     Membership
+	held   *ascending // numbers of the rows
+	others int64      // the time of those without a row: they became members after the evaluation
 	table  *table
 	reader *parquet.Reader
-	rows   rowFinder
 	cols   []vector.Vector
 	at     []int64
+	late   []bool // of the numbers asked for, those without a row
 	mixed  []int64
 }
 
@@ -121,36 +125,56 @@ func (w *Warehouse) OpenMembership(m Membership) (*Qualified, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Qualified{table: t, held: m.rows, others: m.EvaluatedAt.UnixMilli(), rows: newRowFinder(m.rows), cols: make([]vector.Vector, 1)}
-	q.reader, err = t.Reader([]string{"lastQualificationTime"}, []vector.Kind{vector.Time})
+	q, err := newQualified(m, t)
 	if err != nil {
 		_ = t.Close()
+	}
+	return q, err
+}
+
+func newQualified(m Membership, t *table) (*Qualified, error) {
+	q := &Qualified{of: m, table: t, held: newAscending(m.rows), others: m.EvaluatedAt.UnixMilli(), cols: make([]vector.Vector, 1)}
+	var err error
+	if q.reader, err = t.Reader([]string{"lastQualificationTime"}, []vector.Kind{vector.Time}); err != nil {
 		return nil, sourceError(m.Table, err)
 	}
 	return q, nil
+}
+
+// Again is another reader of the same file, from the front. It is closed before the reader that it comes from, and may
+// be used at the same time.
+func (q *Qualified) Again() (*Qualified, error) {
+	own, err := newQualified(q.of, q.table)
+	if err != nil {
+		return nil, err
+	}
+	own.shares = true
+	return own, nil
 }
 
 // Times returns the times, in milliseconds, of numbers that the audience knows; they ascend from call
 // to call. Who carries on a member has no row yet: its time is that of the evaluation. The result is
 // valid until the next call.
 func (q *Qualified) Times(numbers []uint32) ([]int64, error) {
-	q.at = q.at[:0]
+	q.at, q.late = q.at[:0], q.late[:0]
 	for _, n := range numbers {
-		if q.held.Contains(n) {
-			q.at = append(q.at, q.rows.row(n))
+		held := q.held.has(n)
+		if held {
+			q.at = append(q.at, q.held.rank())
 		}
+		q.late = append(q.late, !held)
 	}
 	if err := q.reader.Gather(q.at, q.cols); err != nil {
-		return nil, sourceError(q.table.data(), err)
+		return nil, sourceError(q.of.Table, err)
 	}
 	times := q.cols[0].Ints
 	if len(q.at) == len(numbers) {
 		return times, nil
 	}
 	q.mixed = q.mixed[:0]
-	for _, n := range numbers {
+	for _, late := range q.late {
 		at := q.others
-		if q.held.Contains(n) {
+		if !late {
 			at, times = times[0], times[1:]
 		}
 		q.mixed = append(q.mixed, at)
@@ -161,7 +185,9 @@ func (q *Qualified) Times(numbers []uint32) ([]int64, error) {
 // Close releases the file.
 func (q *Qualified) Close() {
 	_ = q.reader.Close()
-	_ = q.table.Close()
+	if !q.shares {
+		_ = q.table.Close()
+	}
 }
 
 // SaveMemberships commits new members of audiences, evaluated at one time against the snapshot. Who
@@ -173,17 +199,22 @@ func (w *Warehouse) SaveMemberships(ctx context.Context, s *Snapshot, members ma
 // SaveEvaluation is SaveMemberships that ends a task in the same commit; nil for none.
 func (w *Warehouse) SaveEvaluation(ctx context.Context, s *Snapshot, members map[lakeward.AudienceID]*roaring.Bitmap, at time.Time, task *lakeward.Task) (int64, error) {
 	change := lakeward.Change{Base: s.Generation, Kind: "evaluation", At: at, Of: s.Policy, NextNumber: s.NextNumber, Task: task}
-	for id, bitmap := range members {
-		m, err := w.writeMembership(s, id, bitmap, at)
-		var named lakeward.Membership
+	ids := slices.Sorted(maps.Keys(members))
+	written := make([]lakeward.Membership, len(ids))
+	err := together(len(ids), func(i int) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		m, err := w.writeMembership(s, ids[i], members[ids[i]], at)
 		if err == nil {
-			named, err = m.catalogued()
+			written[i], err = m.catalogued()
 		}
-		if err != nil {
-			w.discardMemberships(change)
-			return 0, err
-		}
-		change.Memberships = append(change.Memberships, named)
+		return err
+	})
+	change.Memberships = written
+	if err != nil {
+		w.discardMemberships(change)
+		return 0, err
 	}
 	generation, err := w.catalog.Commit(ctx, s.Sandbox, change)
 	if err != nil {
@@ -212,12 +243,14 @@ func (w *Warehouse) writeMembership(s *Snapshot, id lakeward.AudienceID, members
 	var before *Qualified
 	if known {
 		if before, err = w.OpenMembership(old); err != nil {
+			w.abandon(out)
 			return m, err
 		}
 		defer before.Close()
 	}
 	mw := membershipWriter{out: out, old: old, before: before, at: at.UnixMilli(), forget: at.AddDate(0, 0, -exitedDays).UnixMilli()}
 	if err := mw.run(&m); err != nil {
+		w.abandon(out)
 		return m, err
 	}
 	m.rows, m.late = roaring.Or(m.Members, m.Exited), roaring.New()
@@ -225,40 +258,54 @@ func (w *Warehouse) writeMembership(s *Snapshot, id lakeward.AudienceID, members
 	return m, err
 }
 
+// states are those of the profiles in membership files: a dictionary, since a vector of them repeats two texts.
+func states() (dict *vector.Dictionary, realized, exited int32) {
+	text := string(lakeward.Realized) + string(lakeward.Exited)
+	return &vector.Dictionary{Offsets: []uint32{0, uint32(len(lakeward.Realized)), uint32(len(text))}, Bytes: []byte(text)}, 0, 1
+}
+
 type membershipWriter struct {
 	out        *tableWriter
 	old        Membership
 	before     *Qualified
 	at, forget int64
+
+	is, was, left *ascending // members, members before, and those that had left before
+	realized      []bool     // of the current numbers, the members
+	known         []uint32   // those that keep their state, and where they stand
+	places        []int
+	times         []int64
 }
 
 // run writes a row for each profile of m and drops from m.Exited those that left too long ago.
 func (w *membershipWriter) run(m *Membership) error {
 	numbers := roaring.Or(m.Members, m.Exited).ManyIterator()
+	w.is, w.was, w.left = newAscending(m.Members), newAscending(w.old.Members), newAscending(w.old.Exited)
+	dict, realized, exited := states()
 	window := make([]uint32, vector.MaxRows)
 	var c vector.Chunk
 	c.Columns = make([]vector.Vector, 3)
 	for n := numbers.NextMany(window); n > 0; n = numbers.NextMany(window) {
-		times, err := w.times(window[:n], m.Members)
-		if err != nil {
+		if err := w.decide(window[:n]); err != nil {
 			return err
 		}
 		c.Len = 0
 		c.Columns[0].Reset(vector.Int)
 		c.Columns[1].Reset(vector.String)
+		c.Columns[1].Dict = dict
 		c.Columns[2].Reset(vector.Time)
 		for i, number := range window[:n] {
-			status := lakeward.Realized
-			if !m.Members.Contains(number) {
-				status = lakeward.Exited
-				if times[i] < w.forget {
+			status := realized
+			if !w.realized[i] {
+				status = exited
+				if w.times[i] < w.forget {
 					m.Exited.Remove(number)
 					continue
 				}
 			}
 			c.Columns[0].AppendInt(int64(number))
-			c.Columns[1].AppendString([]byte(status))
-			c.Columns[2].AppendInt(times[i])
+			c.Columns[1].AppendCode(status)
+			c.Columns[2].AppendInt(w.times[i])
 			c.Len++
 		}
 		if err := w.out.add(&c); err != nil {
@@ -268,27 +315,25 @@ func (w *membershipWriter) run(m *Membership) error {
 	return nil
 }
 
-// times returns when each profile last changed its state: now for those that change it now.
-func (w *membershipWriter) times(numbers []uint32, members *roaring.Bitmap) ([]int64, error) {
-	out := make([]int64, len(numbers))
-	var known []uint32
-	var places []int
+// decide finds out which of the numbers are members, and when each last changed its state: now for those that change it now.
+func (w *membershipWriter) decide(numbers []uint32) error {
+	w.realized, w.times, w.known, w.places = w.realized[:0], w.times[:0], w.known[:0], w.places[:0]
 	for i, n := range numbers {
-		out[i] = w.at
-		was, is := w.old.Members.Contains(n), members.Contains(n)
-		if w.before != nil && was == is && (was || w.old.Exited.Contains(n)) {
-			known, places = append(known, n), append(places, i)
+		is, was, left := w.is.has(n), w.was.has(n), w.left.has(n)
+		w.realized, w.times = append(w.realized, is), append(w.times, w.at)
+		if w.before != nil && was == is && (was || left) {
+			w.known, w.places = append(w.known, n), append(w.places, i)
 		}
 	}
-	if len(known) == 0 {
-		return out, nil
+	if len(w.known) == 0 {
+		return nil
 	}
-	before, err := w.before.Times(known)
+	before, err := w.before.Times(w.known)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for k, i := range places {
-		out[i] = before[k]
+	for k, i := range w.places {
+		w.times[i] = before[k]
 	}
-	return out, nil
+	return nil
 }

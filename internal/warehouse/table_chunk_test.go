@@ -21,7 +21,7 @@ func testTable(t *testing.T, columns []parquet.Column) (*Warehouse, *tableWriter
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = root.Close() })
-	w := &Warehouse{root: root, proven: map[string]bool{}}
+	w := &Warehouse{root: root, proven: map[string]*proof{}}
 	out, err := w.create("profiles/x.parquet", columns)
 	if err != nil {
 		t.Fatal(err)

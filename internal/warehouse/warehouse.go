@@ -78,13 +78,19 @@ type Warehouse struct {
 	sizes   mergeSizes
 
 	mu      sync.Mutex
-	proven  map[string]bool // files whose content was compared with their hash
-	indexes sync.Mutex      // held while the files of an index must stand still
+	proven  map[string]*proof
+	indexes sync.Mutex // held while the files of an index must stand still
+}
+
+// proof says whether the content of a file was compared with its hash; the lock is held meanwhile.
+type proof struct {
+	sync.Mutex
+	done bool
 }
 
 // New returns the warehouse of a data directory. The caller closes root after the last use.
 func New(root *os.Root, catalog Catalog) *Warehouse {
-	return &Warehouse{root: root, catalog: catalog, holds: holds{all: map[weak.Pointer[hold]]struct{}{}}, sizes: defaultSizes(), proven: map[string]bool{}}
+	return &Warehouse{root: root, catalog: catalog, holds: holds{all: map[weak.Pointer[hold]]struct{}{}}, sizes: defaultSizes(), proven: map[string]*proof{}}
 }
 
 // Snapshot returns the state at a generation, the newest one for 0, as a merge policy sees it. Its files stay while it is in use.
@@ -316,9 +322,15 @@ func (w *Warehouse) open(d lakeward.DataFile) (*table, error) {
 // changed behind our back is never exported as truth (DLV-141).
 func (w *Warehouse) prove(d lakeward.DataFile, f io.ReaderAt) error {
 	w.mu.Lock()
-	done := w.proven[d.Path]
+	p := w.proven[d.Path]
+	if p == nil {
+		p = &proof{}
+		w.proven[d.Path] = p
+	}
 	w.mu.Unlock()
-	if done {
+	p.Lock()
+	defer p.Unlock()
+	if p.done {
 		return nil
 	}
 	sum := sha256.New()
@@ -328,9 +340,7 @@ func (w *Warehouse) prove(d lakeward.DataFile, f io.ReaderAt) error {
 	if got := hex.EncodeToString(sum.Sum(nil)); got != d.SHA256 {
 		return fmt.Errorf("its content was changed: SHA-256 %s, not %s", got, d.SHA256)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.proven[d.Path] = true
+	p.done = true
 	return nil
 }
 
