@@ -13,8 +13,11 @@ import (
 	"github.com/lakeward/lakeward/internal/warehouse"
 )
 
-// maxEvaluators bounds the workers of a job, each of which has pages of every file in memory.
-const maxEvaluators = 8
+// What bounds the workers of a job: each has pages of every file in memory, about a megabyte.
+const (
+	maxEvaluators = 8
+	maxOpen       = 800 // files of all workers
+)
 
 // match decides every profile for every rule, by several workers.
 func (j *job) match(ctx context.Context, w *warehouse.Warehouse, workers int, p Progress) error {
@@ -30,7 +33,8 @@ func (j *job) match(ctx context.Context, w *warehouse.Warehouse, workers int, p 
 	if err != nil {
 		return err
 	}
-	workers = min(workers, maxEvaluators, chunks)
+	files := len(j.snap.Profiles) + len(j.snap.Events)
+	workers = min(workers, maxEvaluators, max(1, maxOpen/max(1, files)), chunks)
 	open := newShares(chunks, workers, int64(total), p)
 	matchers := make([]*matcher, workers)
 	var wg sync.WaitGroup

@@ -40,8 +40,13 @@ func (f *Filter) arrayCondition(n *Node, c *frame, out vector.Bits) {
 	switch n.Op {
 	case Exists:
 		v, keep := f.items(n.Args[0], c)
+		if keep != nil {
+			in := itemsOf(v, c)
+			in.eachKept(keep, func(k int) { out.Set(int(in.parent[k])) })
+			return
+		}
 		for i := range c.rows {
-			if from, to := v.Items(i); to > from && (keep == nil || keep.Ones(from, to) > 0) {
+			if from, to := v.Items(i); to > from {
 				out.Set(i)
 			}
 		}
@@ -244,13 +249,14 @@ func nullVector(s vector.Shape, n int) *vector.Vector {
 func (f *Filter) count(n *Node, c *frame) *vector.Vector {
 	v, keep := f.items(n.Args[0], c)
 	out := &vector.Vector{Kind: vector.Int, Len: c.rows, Ints: make([]int64, c.rows)}
+	if keep != nil {
+		in := itemsOf(v, c)
+		in.eachKept(keep, func(k int) { out.Ints[in.parent[k]]++ })
+		return out
+	}
 	for i := range out.Ints {
 		from, to := v.Items(i)
-		if keep == nil {
-			out.Ints[i] = int64(to - from)
-		} else {
-			out.Ints[i] = int64(keep.Ones(from, to))
-		}
+		out.Ints[i] = int64(to - from)
 	}
 	return out
 }
@@ -334,15 +340,19 @@ func (f *Filter) aggregate(n *Node, c *frame) *vector.Vector {
 	}
 	out := &vector.Vector{}
 	out.Reset(n.Type.kind())
-	for i := range c.rows {
-		a := accumulator{fn: n.Fn}
-		each(v, keep, i, func(k int) bool {
-			if !values.IsNull(k) {
-				a.add(values, k)
-			}
-			return true
-		})
+	in, a := itemsOf(v, c), accumulator{fn: n.Fn}
+	in.eachKept(keep, func(k int) {
+		for out.Len < int(in.parent[k]) {
+			a.appendTo(out)
+			a = accumulator{fn: n.Fn}
+		}
+		if !values.IsNull(k) {
+			a.add(values, k)
+		}
+	})
+	for out.Len < c.rows {
 		a.appendTo(out)
+		a = accumulator{fn: n.Fn}
 	}
 	return out
 }

@@ -132,9 +132,15 @@ func (f *Filter) single(n *Node, c *frame, out vector.Bits) {
 // lookUp sets the bits of the codes whose entry has the answer 1.
 func lookUp(codes []int32, answers []uint8, out vector.Bits) {
 	for base := 0; base < len(codes); base += 64 {
+		chunk := codes[base:min(base+64, len(codes))]
 		var word uint64
-		for i, code := range codes[base:min(base+64, len(codes))] {
-			word |= uint64(answers[code]) << (i & 63)
+		for i := 0; i+8 <= len(chunk); i += 8 {
+			c := (*[8]int32)(chunk[i : i+8])
+			word |= uint64(answers[c[0]]|answers[c[1]]<<1|answers[c[2]]<<2|answers[c[3]]<<3|
+				answers[c[4]]<<4|answers[c[5]]<<5|answers[c[6]]<<6|answers[c[7]]<<7) << i
+		}
+		for i := len(chunk) &^ 7; i < len(chunk); i++ {
+			word |= uint64(answers[chunk[i]]) << i
 		}
 		out[base>>6] = word
 	}

@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"math/bits"
+
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -57,6 +59,21 @@ func itemsOf(list *vector.Vector, c *frame) *frame {
 	}
 	c.inside[list] = in
 	return in
+}
+
+// eachKept calls fn with the items that are kept, all for nil, in their order.
+func (c *frame) eachKept(keep vector.Bits, fn func(k int)) {
+	if keep == nil {
+		for k := range c.rows {
+			fn(k)
+		}
+		return
+	}
+	for i, w := range keep {
+		for ; w != 0; w &= w - 1 {
+			fn(i<<6 + bits.TrailingZeros64(w))
+		}
+	}
 }
 
 // above is the frame so many arrays further out.

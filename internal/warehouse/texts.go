@@ -65,17 +65,28 @@ func (t *texts) add(v, src *vector.Vector, lo, hi int, r *recoding) {
 			r.codes[i] = -1
 		}
 	}
+	if src.Valid == nil {
+		for _, from := range src.Codes[lo:hi] {
+			v.Codes = append(v.Codes, r.code(from))
+		}
+		v.Len += hi - lo
+		return
+	}
 	for i := lo; i < hi; i++ {
-		if src.Valid != nil && src.IsNull(i) {
+		if src.IsNull(i) {
 			v.AppendNull()
 			continue
 		}
-		from := src.Codes[i]
-		if r.codes[from] < 0 {
-			r.codes[from] = t.code(src.Dict.Value(from))
-		}
-		v.AppendCode(r.codes[from])
+		v.AppendCode(r.code(src.Codes[i]))
 	}
+}
+
+// code is the code among all texts for one of the file.
+func (r *recoding) code(from int32) int32 {
+	if r.codes[from] < 0 {
+		r.codes[from] = r.to.code(r.from.Value(from))
+	}
+	return r.codes[from]
 }
 
 // end gives a vector of codes the dictionary that they stand for; one without any text gets none.

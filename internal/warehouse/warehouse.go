@@ -334,7 +334,7 @@ func (w *Warehouse) prove(d lakeward.DataFile, f io.ReaderAt) error {
 		return nil
 	}
 	sum := sha256.New()
-	if _, err := io.Copy(sum, io.NewSectionReader(f, 0, d.Bytes)); err != nil {
+	if _, err := io.CopyBuffer(sum, io.NewSectionReader(f, 0, d.Bytes), make([]byte, 256<<10)); err != nil {
 		return err
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != d.SHA256 {
