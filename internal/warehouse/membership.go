@@ -156,7 +156,7 @@ func (q *Qualified) Again() (*Qualified, error) {
 // to call. Who carries on a member has no row yet: its time is that of the evaluation. The result is
 // valid until the next call.
 func (q *Qualified) Times(numbers []uint32) ([]int64, error) {
-	q.at, q.late = q.at[:0], q.late[:0]
+	q.at, q.late = slices.Grow(q.at[:0], len(numbers)), slices.Grow(q.late[:0], len(numbers))
 	for _, n := range numbers {
 		held := q.held.has(n)
 		if held {
@@ -282,32 +282,34 @@ func (w *membershipWriter) run(m *Membership) error {
 	numbers := roaring.Or(m.Members, m.Exited).ManyIterator()
 	w.is, w.was, w.left = newAscending(m.Members), newAscending(w.old.Members), newAscending(w.old.Exited)
 	dict, realized, exited := states()
-	window := make([]uint32, vector.MaxRows)
+	most := int(min(vector.MaxRows, m.Members.GetCardinality()+m.Exited.GetCardinality()))
+	window := make([]uint32, most)
+	w.realized, w.times, w.known, w.places = make([]bool, most), make([]int64, most), make([]uint32, 0, most), make([]int, 0, most)
 	var c vector.Chunk
 	c.Columns = make([]vector.Vector, 3)
 	for n := numbers.NextMany(window); n > 0; n = numbers.NextMany(window) {
 		if err := w.decide(window[:n]); err != nil {
 			return err
 		}
-		c.Len = 0
-		c.Columns[0].Reset(vector.Int)
-		c.Columns[1].Reset(vector.String)
-		c.Columns[1].Dict = dict
-		c.Columns[2].Reset(vector.Time)
+		profiles, status, times := &c.Columns[0], &c.Columns[1], &c.Columns[2]
+		profiles.Reset(vector.Int)
+		status.Reset(vector.String)
+		status.Dict = dict
+		times.Reset(vector.Time)
 		for i, number := range window[:n] {
-			status := realized
+			code := realized
 			if !w.realized[i] {
-				status = exited
+				code = exited
 				if w.times[i] < w.forget {
 					m.Exited.Remove(number)
 					continue
 				}
 			}
-			c.Columns[0].AppendInt(int64(number))
-			c.Columns[1].AppendCode(status)
-			c.Columns[2].AppendInt(w.times[i])
-			c.Len++
+			profiles.AppendInt(int64(number))
+			status.AppendCode(code)
+			times.AppendInt(w.times[i])
 		}
+		c.Len = profiles.Len
 		if err := w.out.add(&c); err != nil {
 			return err
 		}
@@ -317,22 +319,23 @@ func (w *membershipWriter) run(m *Membership) error {
 
 // decide finds out which of the numbers are members, and when each last changed its state: now for those that change it now.
 func (w *membershipWriter) decide(numbers []uint32) error {
-	w.realized, w.times, w.known, w.places = w.realized[:0], w.times[:0], w.known[:0], w.places[:0]
+	known, places := w.known[:0], w.places[:0]
 	for i, n := range numbers {
 		is, was, left := w.is.has(n), w.was.has(n), w.left.has(n)
-		w.realized, w.times = append(w.realized, is), append(w.times, w.at)
+		w.realized[i], w.times[i] = is, w.at
 		if w.before != nil && was == is && (was || left) {
-			w.known, w.places = append(w.known, n), append(w.places, i)
+			known = append(known, n)
+			places = append(places, i)
 		}
 	}
-	if len(w.known) == 0 {
+	if len(known) == 0 {
 		return nil
 	}
-	before, err := w.before.Times(w.known)
+	before, err := w.before.Times(known)
 	if err != nil {
 		return err
 	}
-	for k, i := range w.places {
+	for k, i := range places {
 		w.times[i] = before[k]
 	}
 	return nil

@@ -16,6 +16,9 @@ func TestTextsOfManyDictionaries(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all, used := newTexts(), make([]recoding, 3)
 		for range rapid.IntRange(1, 4).Draw(t, "windows") {
+			if rapid.Bool().Draw(t, "begins anew") {
+				all = newTexts()
+			}
 			var got vector.Vector
 			var want []string
 			got.Reset(vector.String)
