@@ -35,6 +35,8 @@ type EvaluationCount struct {
 	Qualified  int64      `json:"qualified"` // members now
 	Realized   int64      `json:"realized"`  // of these, new ones
 	Exited     int64      `json:"exited"`    // who has left
+	// Namespaces are the members that have an identity of each namespace; one member may count in several.
+	Namespaces map[string]int64 `json:"namespaces,omitempty"`
 }
 
 // Covers reports whether the evaluation evaluates an audience; "" stands for all of them.

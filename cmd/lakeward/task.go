@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -88,9 +91,21 @@ func taskTable(x lakeward.Task) table {
 		asked = fmt.Sprintf("%d of them", len(e.Audiences))
 	}
 	t = append(t, pairs("Begun by", string(e.Trigger), "Audiences", asked, "Profiles", count(e.Profiles), "Generation", count(e.Generation))...)
-	t = append(t, []string{}, []string{"AUDIENCE", "QUALIFIED", "REALIZED", "EXITED", "ID"})
+	t = append(t, []string{}, []string{"AUDIENCE", "QUALIFIED", "REALIZED", "EXITED", "NAMESPACES", "ID"})
 	for _, c := range e.Counts {
-		t = append(t, []string{c.Name, count(c.Qualified), count(c.Realized), count(c.Exited), string(c.AudienceID)})
+		t = append(t, []string{c.Name, count(c.Qualified), count(c.Realized), count(c.Exited), namespacesText(c.Namespaces), string(c.AudienceID)})
 	}
 	return t
+}
+
+// namespacesText is how many members have an identity of each namespace.
+func namespacesText(counts map[string]int64) string {
+	var texts []string
+	for _, namespace := range slices.Sorted(maps.Keys(counts)) {
+		texts = append(texts, fmt.Sprintf("%s %d", namespace, counts[namespace]))
+	}
+	if texts == nil {
+		return "-"
+	}
+	return strings.Join(texts, ", ")
 }

@@ -102,6 +102,10 @@ func (e *Engine) evaluate(ctx context.Context, t *lakeward.Task, p Progress) err
 		if err != nil {
 			return e.nameRule(ctx, t.Sandbox, list, err)
 		}
+		namespaces, err := e.warehouse.Namespaces(ctx, j.snap)
+		if err != nil {
+			return err
+		}
 		members := map[lakeward.AudienceID]*roaring.Bitmap{}
 		done.Profiles += int64(j.snap.All().GetCardinality())
 		for _, r := range j.rules {
@@ -111,7 +115,8 @@ func (e *Engine) evaluate(ctx context.Context, t *lakeward.Task, p Progress) err
 			}
 			members[id] = r.members
 			b := breakdown(j.snap.Memberships[id].Members, r.members)
-			done.Counts = append(done.Counts, lakeward.EvaluationCount{AudienceID: id, Name: r.audience.Name, Qualified: b.Realized + b.Existing, Realized: b.Realized, Exited: b.Exiting})
+			done.Counts = append(done.Counts, lakeward.EvaluationCount{AudienceID: id, Name: r.audience.Name, Qualified: b.Realized + b.Existing, Realized: b.Realized, Exited: b.Exiting,
+				Namespaces: byNamespace(r.members, namespaces)})
 		}
 		end := now()
 		ended.Evaluation, ended.EndedAt = &done, &end
@@ -125,6 +130,17 @@ func (e *Engine) evaluate(ctx context.Context, t *lakeward.Task, p Progress) err
 	}
 	e.dataGrew()
 	return nil
+}
+
+// byNamespace counts the members that have an identity of each namespace (SEG-05).
+func byNamespace(members *roaring.Bitmap, namespaces map[string]*roaring.Bitmap) map[string]int64 {
+	out := map[string]int64{}
+	for namespace, numbers := range namespaces {
+		if n := members.AndCardinality(numbers); n > 0 {
+			out[namespace] = int64(n)
+		}
+	}
+	return out
 }
 
 // byPolicy groups audiences whose members are profiles of one merge policy, in the order of the audiences.

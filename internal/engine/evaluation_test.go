@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/engine"
 	"github.com/lakeward/lakeward/internal/lake/emulator"
@@ -87,9 +89,9 @@ func TestRunsOfASlotShareOneEvaluation(t *testing.T) {
 		}
 		for i, want := range []lakeward.EvaluationCount{{Name: "adults", Qualified: 1, Realized: 1}, {Name: "others", Qualified: 1, Realized: 1}} {
 			got := list[0].Evaluation.Counts[i]
-			got.AudienceID = ""
-			if got != want {
-				t.Errorf("count %d is %+v, want %+v", i, got, want)
+			got.AudienceID, want.Namespaces = "", map[string]int64{"ECID": 1, "Email": 1}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("count %d (-want +got):\n%s", i, diff)
 			}
 		}
 		for flow, wants := range map[lakeward.DataflowID]map[string]int64{two.ID: {"others": 1, "listed": 1}, one.ID: {"adults": 1}, listed.ID: {"listed": 1}} {
@@ -391,5 +393,29 @@ func TestCancelledTask(t *testing.T) {
 				t.Errorf("cancelled again: %v", err)
 			}
 		})
+	}
+}
+
+// SEG-05: an evaluation counts, of each audience, the members that have an identity of each namespace, as they are now:
+// in several files, joined and deleted ones included.
+func TestEvaluationCountsNamespaces(t *testing.T) {
+	w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true}))
+	w.people("1,a@x.org,b@x.org,Ann,30", "2,,,Bob,40", "3,c@x.org,,Cid,10", "4,d@x.org,,Dan,50")
+	w.upload("2,bob@x.org,,Bob,40", "4,,,Dan,50", "5,e@x.org,,Eve,60")
+	if _, _, err := w.DeleteProfile(t.Context(), sandbox, lakeward.ProfileRef{Namespace: "ECID", Value: "5"}); err != nil {
+		t.Fatal(err)
+	}
+	w.rule("all", "age > 0")
+	w.rule("adults", "age > 18")
+	w.rule("nobody", "age > 100")
+	must[[]lakeward.Audience](t)(w.Evaluate(t.Context(), sandbox, nil, nil))
+	tasks, _ := w.tasks()
+	got := map[string]map[string]int64{}
+	for _, c := range tasks[0].Evaluation.Counts {
+		got[c.Name] = c.Namespaces
+	}
+	want := map[string]map[string]int64{"all": {"ECID": 4, "Email": 3}, "adults": {"ECID": 3, "Email": 2}, "nobody": nil}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error("counts by namespace (-want +got):\n" + diff)
 	}
 }
