@@ -198,34 +198,71 @@ func (x *IdentityIndex) merge(from int) error {
 
 // mergeCursors calls emit with each entry in order; of equal ones the first cursor's.
 func mergeCursors(cursors []runCursor, emit func(indexEntry) error) error {
-	heads, alive := make([]indexEntry, len(cursors)), make([]bool, len(cursors))
-	for i := range cursors {
-		heads[i], alive[i] = cursors[i].entry()
-	}
+	hashes := make([]uint64, len(cursors)) // of the current entries: hardly ever does anything else decide
 	for {
-		least := -1
-		for i := range heads {
-			if alive[i] && (least < 0 || heads[i].compare(heads[least]) < 0) {
-				least = i
+		least, alone := -1, true
+		for i := range cursors {
+			c := &cursors[i]
+			if c.at >= c.n {
+				continue
+			}
+			hashes[i] = c.hash()
+			switch {
+			case least < 0 || hashes[i] < hashes[least]:
+				least, alone = i, true
+			case hashes[i] == hashes[least]:
+				alone = false
 			}
 		}
 		if least < 0 {
 			return nil
 		}
-		e := heads[least]
-		if err := emit(e); err != nil {
+		if !alone {
+			least = leastOf(cursors, hashes[least])
+		}
+		e, _ := cursors[least].entry()
+		err := emit(e)
+		switch {
+		case err != nil:
+		case alone:
+			err = cursors[least].next()
+		default:
+			err = advance(cursors, e)
+		}
+		if err != nil {
 			return err
 		}
-		for i := range heads {
-			if !alive[i] || heads[i].compare(e) != 0 {
-				continue
-			}
-			if err := cursors[i].next(); err != nil {
-				return err
-			}
-			heads[i], alive[i] = cursors[i].entry()
+	}
+}
+
+// leastOf is the first of the cursors that stand at the least entry under a hash.
+func leastOf(cursors []runCursor, hash uint64) int {
+	least, first := -1, indexEntry{}
+	for i := range cursors {
+		if !cursors[i].has(hash) {
+			continue
+		}
+		if e, _ := cursors[i].entry(); least < 0 || e.compare(first) < 0 {
+			least, first = i, e
 		}
 	}
+	return least
+}
+
+// advance moves the cursors that stand at an entry.
+func advance(cursors []runCursor, e indexEntry) error {
+	for i := range cursors {
+		if !cursors[i].has(e.hash) {
+			continue
+		}
+		if same, _ := cursors[i].entry(); same.compare(e) != 0 {
+			continue
+		}
+		if err := cursors[i].next(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // publish makes the index the one of a state. Nothing is synced: every byte is held against a sum when it

@@ -250,9 +250,10 @@ func (c *runCursor) settle() error {
 }
 
 // has reports whether the current entry has a hash.
-func (c *runCursor) has(hash uint64) bool {
-	return c.at < c.n && binary.LittleEndian.Uint64(c.bytes[c.at*8:]) == hash
-}
+func (c *runCursor) has(hash uint64) bool { return c.at < c.n && c.hash() == hash }
+
+// hash is that of the current entry, of which there is one.
+func (c *runCursor) hash() uint64 { return binary.LittleEndian.Uint64(c.bytes[c.at*8:]) }
 
 // entry returns the current entry; ok is false at the end of the run.
 func (c *runCursor) entry() (e indexEntry, ok bool) {
