@@ -18,12 +18,15 @@ type File struct {
 	pf *parquet.File
 }
 
+// readBuffer is the buffer of each column that is being read. Pages that are longer are read past it.
+const readBuffer = 32 << 10
+
 // Open reads the footer of a file of size bytes. It refuses a file without one.
 func Open(r io.ReaderAt, size int64) (*File, error) {
 	if err := checkFooter(r, size); err != nil {
 		return nil, err
 	}
-	pf, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(128<<10))
+	pf, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(readBuffer))
 	if err != nil {
 		return nil, fmt.Errorf("open parquet: %w", err)
 	}

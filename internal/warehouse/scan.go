@@ -122,14 +122,29 @@ func (sc *scan) openFile(pf ProfileFile, live *roaring.Bitmap) (*fileScan, error
 
 func (sc *scan) close() {
 	for _, f := range sc.files {
-		if f.reader != nil {
-			_ = f.reader.Close()
-		}
-		_ = f.table.Close()
-		if f.ids != nil {
-			f.ids.close()
-		}
+		f.close()
 	}
+}
+
+func (f *fileScan) close() {
+	if f.reader != nil {
+		_ = f.reader.Close()
+	}
+	_ = f.table.Close()
+	if f.ids != nil {
+		f.ids.close()
+	}
+}
+
+// drop closes the files that hold nobody behind the last window, and their buffers with them.
+func (sc *scan) drop() {
+	sc.files = slices.DeleteFunc(sc.files, func(f *fileScan) bool {
+		if f.live.it.HasNext() {
+			return false
+		}
+		f.close()
+		return true
+	})
 }
 
 // next puts the next window of numbers together; nil at the end.
@@ -138,6 +153,7 @@ func (sc *scan) next() (*Profiles, error) {
 	if n == 0 {
 		return nil, nil
 	}
+	sc.drop()
 	window := sc.window[:n]
 	last := window[n-1]
 	holders := 0
