@@ -168,13 +168,13 @@ func (e *Engine) Audience(ctx context.Context, sandbox, ref string) (lakeward.Au
 			return a, err
 		}
 	}
-	after, err := e.warehouse.Snapshot(ctx, sandbox, a.Policy(), a.Generation)
+	after, err := e.warehouse.SnapshotOf(ctx, sandbox, a.Policy(), a.Generation, a.ID)
 	if err != nil {
 		return a, err
 	}
 	before := &warehouse.Snapshot{}
 	if a.Generation > 1 { // 0 asks for the newest
-		if before, err = e.warehouse.Snapshot(ctx, sandbox, a.Policy(), a.Generation-1); err != nil {
+		if before, err = e.warehouse.SnapshotOf(ctx, sandbox, a.Policy(), a.Generation-1, a.ID); err != nil {
 			return a, err
 		}
 	}

@@ -151,7 +151,7 @@ func TestServeCompacts(t *testing.T) {
 			}
 		}
 		left := func() int {
-			return len(must[lakeward.Snapshot](t)(w.store.Snapshot(t.Context(), sandbox, lakeward.FirstPolicy, 0)).Profiles)
+			return len(must[lakeward.Snapshot](t)(w.store.Snapshot(t.Context(), sandbox, lakeward.FirstPolicy, 0, nil)).Profiles)
 		}
 		fill()
 		before := must[int64](t)(w.head())
@@ -184,7 +184,7 @@ func TestServeCompacts(t *testing.T) {
 }
 
 func (w *world) head() (int64, error) {
-	s, err := w.store.Snapshot(context.Background(), sandbox, lakeward.FirstPolicy, 0)
+	s, err := w.store.Snapshot(context.Background(), sandbox, lakeward.FirstPolicy, 0, nil)
 	return s.Generation, err
 }
 

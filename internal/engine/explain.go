@@ -66,9 +66,9 @@ func (x *explainer) find(ctx context.Context, key lakeward.ProfileKey) ([]uint32
 	if err := lakeward.CheckNamespace(namespaces, key.Namespace); err != nil {
 		return nil, err
 	}
-	snap, err := x.e.warehouse.Snapshot(ctx, x.r.Sandbox, x.r.Plan.Audience.Policy(), x.r.ToGeneration)
+	snap, err := x.e.warehouse.SnapshotOf(ctx, x.r.Sandbox, x.r.Plan.Audience.Policy(), x.r.ToGeneration, lakeward.AudienceID(x.r.Item))
 	if lakeward.KindOf(err) == lakeward.NotFound || err == nil && snap.ProfilesGone {
-		snap, err = x.e.warehouse.Snapshot(ctx, x.r.Sandbox, x.r.Plan.Audience.Policy(), 0)
+		snap, err = x.e.warehouse.SnapshotOf(ctx, x.r.Sandbox, x.r.Plan.Audience.Policy(), 0)
 	}
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (x *explainer) explain(ctx context.Context, number uint32) (lakeward.Explan
 }
 
 func (x *explainer) outcome(ctx context.Context, number uint32) (lakeward.Outcome, error) {
-	snap, err := x.e.warehouse.Snapshot(ctx, x.r.Sandbox, x.r.Plan.Audience.Policy(), x.r.ToGeneration)
+	snap, err := x.e.warehouse.SnapshotOf(ctx, x.r.Sandbox, x.r.Plan.Audience.Policy(), x.r.ToGeneration, lakeward.AudienceID(x.r.Item))
 	if lakeward.KindOf(err) == lakeward.NotFound {
 		x.fact("the memberships of generation %d were removed since", x.r.ToGeneration)
 		return lakeward.WasForgotten, nil

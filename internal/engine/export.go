@@ -119,7 +119,7 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 	if err != nil {
 		return err
 	}
-	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, policy, r.ToGeneration) // that of its evaluation, or the newest
+	snap, err := e.warehouse.SnapshotOf(ctx, r.Sandbox, policy, r.ToGeneration) // that of its evaluation, or the newest
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func (e *Engine) transient(ctx context.Context, flow lakeward.Dataflow, it lakew
 	if err != nil {
 		return nil, err
 	}
-	snap, err := e.warehouse.Snapshot(ctx, flow.Sandbox, policy, 0)
+	snap, err := e.warehouse.SnapshotOf(ctx, flow.Sandbox, policy, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -266,10 +268,6 @@ func (e *Engine) expireIn(ctx context.Context, sandbox string, at time.Time) err
 
 // expireOf does the same for the audiences of one merge policy.
 func (e *Engine) expireOf(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, at time.Time) error {
-	snap, err := e.warehouse.Snapshot(ctx, sandbox, policy, 0)
-	if err != nil {
-		return err
-	}
 	due, err := e.store.ExpiredAudiences(ctx, at)
 	if err != nil {
 		return err
@@ -282,6 +280,10 @@ func (e *Engine) expireOf(ctx context.Context, sandbox string, policy lakeward.M
 	}
 	if len(nobody) == 0 {
 		return nil
+	}
+	snap, err := e.warehouse.SnapshotOf(ctx, sandbox, policy, 0, slices.Collect(maps.Keys(nobody))...)
+	if err != nil {
+		return err
 	}
 	if _, err := e.warehouse.SaveMemberships(ctx, snap, nobody, at); err != nil {
 		return err

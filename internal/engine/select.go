@@ -42,7 +42,7 @@ type part struct {
 // selectMembers decides who is written: members, or those of the run's window, then those with all mandatory
 // values, then the winners of the deduplication; each step counts whom it leaves out.
 func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection, error) {
-	snap, err := e.warehouse.Snapshot(ctx, r.Sandbox, r.Plan.Audience.Policy(), r.ToGeneration)
+	snap, err := e.warehouse.SnapshotOf(ctx, r.Sandbox, r.Plan.Audience.Policy(), r.ToGeneration, lakeward.AudienceID(r.Item))
 	if err != nil {
 		return nil, err
 	}

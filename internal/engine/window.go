@@ -41,7 +41,7 @@ func (e *Engine) membersAt(ctx context.Context, r *lakeward.Run) (*roaring.Bitma
 	if *r.FromGeneration == 0 {
 		return roaring.New(), nil
 	}
-	before, err := e.warehouse.Snapshot(ctx, r.Sandbox, r.Plan.Audience.Policy(), *r.FromGeneration)
+	before, err := e.warehouse.SnapshotOf(ctx, r.Sandbox, r.Plan.Audience.Policy(), *r.FromGeneration, lakeward.AudienceID(r.Item))
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ type form struct {
 }
 
 func atRest() *form {
-	return &form{v2: true, codec: new(fastSnappy), groupRows: 131_072, groupBytes: 128 << 20}
+	return &form{v2: true, codec: new(fastSnappy), groupRows: 131_072, groupBytes: 32 << 20}
 }
 
 // codecs are the compressions inside a file (FMT-17). The fastest level of each: a delivery is written once by us and

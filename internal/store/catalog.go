@@ -15,7 +15,7 @@ import (
 )
 
 // Snapshot returns the profile store of a sandbox at a generation, the newest one for 0, as a merge policy sees it.
-func (s *Store) Snapshot(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64) (lakeward.Snapshot, error) {
+func (s *Store) Snapshot(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64, only []lakeward.AudienceID) (lakeward.Snapshot, error) {
 	snap := lakeward.Snapshot{Sandbox: sandbox, Policy: policy}
 	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *Store) Snapshot(ctx context.Context, sandbox string, policy lakeward.Me
 	if snap.IdentityState, err = readIdentityState(ctx, tx, snap); err != nil {
 		return snap, err
 	}
-	if err := readMemberships(ctx, tx, &snap); err != nil {
+	if err := readMembershipsOf(ctx, tx, &snap, only); err != nil {
 		return snap, err
 	}
 	return snap, readHeirs(ctx, tx, &snap)
@@ -171,9 +171,23 @@ func readProfiles(ctx context.Context, q querier, snap *lakeward.Snapshot) error
 	return rows.Err()
 }
 
-func readMemberships(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
+// readMembershipsOf reads those of some audiences; nil is all.
+func readMembershipsOf(ctx context.Context, q querier, snap *lakeward.Snapshot, only []lakeward.AudienceID) error {
+	if only == nil {
+		return readMemberships(ctx, q, snap, "")
+	}
+	for _, audience := range only {
+		if err := readMemberships(ctx, q, snap, audience); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readMemberships reads that of an audience, or all for "".
+func readMemberships(ctx context.Context, q querier, snap *lakeward.Snapshot, audience lakeward.AudienceID) error {
 	rows, err := q.QueryContext(ctx, `SELECT audience_id, generation, data, members, exited, member_count, evaluated_at FROM membership m WHERE sandbox = $1 AND policy = $3
-		AND generation = (SELECT max(generation) FROM membership n WHERE n.sandbox = m.sandbox AND n.audience_id = m.audience_id AND n.generation <= $2)`, snap.Sandbox, snap.Generation, snap.Policy)
+		AND ($4 = '' OR audience_id = $4) AND generation = (SELECT max(generation) FROM membership n WHERE n.sandbox = m.sandbox AND n.audience_id = m.audience_id AND n.generation <= $2)`, snap.Sandbox, snap.Generation, snap.Policy, audience)
 	if err != nil {
 		return fmt.Errorf("read memberships: %w", err)
 	}

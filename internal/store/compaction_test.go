@@ -101,7 +101,7 @@ func reads(t *testing.T, s *store.Store, gone []string) {
 	profiles := [][]string{1: {"p1"}, 2: {"p1"}, 3: {"p1", "p3"}, 4: {"p1", "p3"}, 5: {"p1", "p3"}, 6: {"p6"}, 7: {"p6"}}
 	members := []string{2: "a2", 3: "a2", 4: "a4", 5: "a5", 6: "a5", 7: "a7"}
 	for g := int64(1); g <= 7; g++ {
-		snap, err := s.Snapshot(t.Context(), "prod", lakeward.FirstPolicy, g)
+		snap, err := s.Snapshot(t.Context(), "prod", lakeward.FirstPolicy, g, nil)
 		if slices.Contains(gone, members[g]) {
 			if lakeward.CodeOf(err) != "DATA-1007" || lakeward.KindOf(err) != lakeward.NotFound {
 				t.Errorf("Snapshot(%d): %v, want DATA-1007", g, err)

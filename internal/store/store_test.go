@@ -204,7 +204,7 @@ func TestCommitOfAStaleBaseIsRefused(t *testing.T) {
 	}
 	var hashes []string
 	for g := int64(1); g <= 2; g++ {
-		snap, err := s.Snapshot(t.Context(), "prod", lakeward.FirstPolicy, g)
+		snap, err := s.Snapshot(t.Context(), "prod", lakeward.FirstPolicy, g, nil)
 		if err != nil || len(snap.Profiles) != int(g) {
 			t.Fatalf("Snapshot(%d): %+v, %v", g, snap, err)
 		}
@@ -213,7 +213,7 @@ func TestCommitOfAStaleBaseIsRefused(t *testing.T) {
 	if hashes[0] == hashes[1] || len(hashes[0]) != 64 {
 		t.Errorf("hashes %v", hashes)
 	}
-	if snap, err := s.Snapshot(t.Context(), "dev", lakeward.FirstPolicy, 0); err != nil || snap.Generation != 0 || len(snap.Profiles) != 0 {
+	if snap, err := s.Snapshot(t.Context(), "dev", lakeward.FirstPolicy, 0, nil); err != nil || snap.Generation != 0 || len(snap.Profiles) != 0 {
 		t.Errorf("another sandbox sees %+v, %v", snap, err)
 	}
 }

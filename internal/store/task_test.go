@@ -121,7 +121,7 @@ func TestTaskIsRecovered(t *testing.T) {
 	if _, err := s.Commit(t.Context(), "prod", lakeward.Change{Kind: "evaluation", At: at, Task: lost}); lakeward.CodeOf(err) != "TASK-1002" {
 		t.Errorf("the attempt before it committed: %v", err)
 	}
-	if snap, err := s.Snapshot(t.Context(), "prod", lakeward.FirstPolicy, 0); err != nil || snap.Generation != 0 {
+	if snap, err := s.Snapshot(t.Context(), "prod", lakeward.FirstPolicy, 0, nil); err != nil || snap.Generation != 0 {
 		t.Errorf("it left generation %d, %v", snap.Generation, err)
 	}
 	if again := claim(t, s, at); again == nil || again.ID != lost.ID || again.Attempt != 2 {

@@ -33,7 +33,7 @@ const commitTries = 10
 // Compaction returns the merge that is due in a sandbox, nil if there is none; with all also what the triggers
 // would leave for later.
 func (w *Warehouse) Compaction(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, all bool) (*Compaction, error) {
-	snap, err := w.Snapshot(ctx, sandbox, policy, 0)
+	snap, err := w.SnapshotOf(ctx, sandbox, policy, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (w *Warehouse) commitMerge(ctx context.Context, snap *Snapshot, change lake
 		if lakeward.CodeOf(err) != "DATA-1002" || try == commitTries {
 			return generation, err
 		}
-		head, rerr := w.Snapshot(ctx, snap.Sandbox, snap.Policy, 0)
+		head, rerr := w.SnapshotOf(ctx, snap.Sandbox, snap.Policy, 0)
 		if rerr != nil {
 			return 0, rerr
 		}
@@ -113,7 +113,7 @@ func (w *Warehouse) commitMerge(ctx context.Context, snap *Snapshot, change lake
 // tidyMerge removes what a merge wrote that failed. A commit may be made although it reports an error, so files that are
 // named, or may be, stay.
 func (w *Warehouse) tidyMerge(ctx context.Context, snap *Snapshot, change lakeward.Change) {
-	head, err := w.Snapshot(context.WithoutCancel(ctx), snap.Sandbox, snap.Policy, 0)
+	head, err := w.SnapshotOf(context.WithoutCancel(ctx), snap.Sandbox, snap.Policy, 0)
 	if err != nil {
 		return
 	}

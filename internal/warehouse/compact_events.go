@@ -29,7 +29,7 @@ const mergeWindow = 256
 // EventCompaction returns the merge that is due in a sandbox, nil if there is none; with all also what the trigger
 // would leave for later.
 func (w *Warehouse) EventCompaction(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, all bool) (*EventCompaction, error) {
-	snap, err := w.Snapshot(ctx, sandbox, policy, 0)
+	snap, err := w.SnapshotOf(ctx, sandbox, policy, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -174,7 +174,7 @@ func ruleOf(policy int) lakeward.AudienceID {
 // exitedAreThere: what is written as exited is a profile that is there (DLV-121).
 func (h *history) exitedAreThere(policy int) {
 	h.t.Helper()
-	raw, err := h.store.Snapshot(ctx(), sandbox, h.policies[policy].ID, 0)
+	raw, err := h.store.Snapshot(ctx(), sandbox, h.policies[policy].ID, 0, nil)
 	h.must(err)
 	all := h.snapshot(policy).All()
 	for _, m := range raw.Memberships {

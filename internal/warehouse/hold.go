@@ -26,10 +26,10 @@ type holds struct {
 }
 
 // take reads a snapshot and holds its generation.
-func (h *holds) take(ctx context.Context, c Catalog, sandbox string, policy lakeward.MergePolicyID, generation int64) (lakeward.Snapshot, *hold, error) {
+func (h *holds) take(ctx context.Context, c Catalog, sandbox string, policy lakeward.MergePolicyID, generation int64, only []lakeward.AudienceID) (lakeward.Snapshot, *hold, error) {
 	h.gate.RLock()
 	defer h.gate.RUnlock()
-	snap, err := c.Snapshot(ctx, sandbox, policy, generation)
+	snap, err := c.Snapshot(ctx, sandbox, policy, generation, only)
 	if err != nil {
 		return snap, nil, err
 	}

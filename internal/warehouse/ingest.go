@@ -30,7 +30,7 @@ type BatchWriter struct {
 // NewBatch starts a batch of records of a schema. The policies, all of the sandbox, say how they become profiles; under
 // the first one, the records may make an audience.
 func (w *Warehouse) NewBatch(ctx context.Context, sandbox string, batch lakeward.Batch, schema lakeward.Schema, policies []Policy) (*BatchWriter, error) {
-	snap, err := w.Snapshot(ctx, sandbox, policies[0].ID, 0)
+	snap, err := w.SnapshotOf(ctx, sandbox, policies[0].ID, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,11 @@ func (b *BatchWriter) Commit(ctx context.Context, audience *lakeward.Audience) (
 		return b.batch, err
 	}
 	if audience != nil {
-		m, err := b.w.writeMembership(b.base, audience.ID, b.seen, b.batch.CreatedAt)
+		before, err := b.w.SnapshotOf(ctx, b.base.Sandbox, b.base.Policy, b.base.Generation, audience.ID)
+		if err != nil {
+			return b.batch, err
+		}
+		m, err := b.w.writeMembership(before, audience.ID, b.seen, b.batch.CreatedAt)
 		if err != nil {
 			return b.batch, err
 		}

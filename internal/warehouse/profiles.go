@@ -314,7 +314,7 @@ func (p *profileWriter) writeFile(ctx context.Context, m *merger) (open []*table
 
 // openPolicy opens the profiles of a policy at a generation, the newest one for 0.
 func (w *Warehouse) openPolicy(ctx context.Context, sandbox string, policy Policy, generation int64) (*profileWriter, error) {
-	s, err := w.Snapshot(ctx, sandbox, policy.ID, generation)
+	s, err := w.SnapshotOf(ctx, sandbox, policy.ID, generation)
 	if err != nil {
 		return nil, err
 	}
@@ -365,7 +365,7 @@ func discardAll(stores []*profileWriter) {
 // index of a state that it does not know is made anew.
 func (w *Warehouse) keepIndexes(ctx context.Context, stores []*profileWriter, generation int64) {
 	for _, p := range stores {
-		if s, err := w.catalog.Snapshot(ctx, p.snap.Sandbox, p.policy.ID, generation); err == nil {
+		if s, err := w.catalog.Snapshot(ctx, p.snap.Sandbox, p.policy.ID, generation, []lakeward.AudienceID{}); err == nil {
 			_ = p.index.publish(s.IdentityState)
 		}
 		p.index.Close()

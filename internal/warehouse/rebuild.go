@@ -88,7 +88,7 @@ func (w *Warehouse) Rebuild(ctx context.Context, sandbox string, policy Policy, 
 
 // DropPolicy removes a policy and ends its profiles, in one generation.
 func (w *Warehouse) DropPolicy(ctx context.Context, sandbox string, id lakeward.MergePolicyID, at time.Time) error {
-	s, err := w.Snapshot(ctx, sandbox, id, 0)
+	s, err := w.SnapshotOf(ctx, sandbox, id, 0)
 	if err != nil {
 		return err
 	}

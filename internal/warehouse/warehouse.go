@@ -29,8 +29,9 @@ import (
 
 // Catalog names the files of every generation. The store implements it.
 type Catalog interface {
-	// Snapshot returns the state at a generation, the newest one for 0, as a merge policy sees it.
-	Snapshot(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64) (lakeward.Snapshot, error)
+	// Snapshot returns the state at a generation, the newest one for 0, as a merge policy sees it, with the memberships
+	// of only these audiences; nil means all.
+	Snapshot(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64, only []lakeward.AudienceID) (lakeward.Snapshot, error)
 	// Commit makes a change current in one transaction and returns its generation. It fails with
 	// kind Conflict if the sandbox is no longer at c.Base.
 	Commit(ctx context.Context, sandbox string, c lakeward.Change) (int64, error)
@@ -47,7 +48,7 @@ type Snapshot struct {
 	IdentityState string
 	NextNumber    uint32
 	Profiles      []ProfileFile
-	Memberships   map[lakeward.AudienceID]Membership
+	Memberships   map[lakeward.AudienceID]Membership // of all audiences, or those that were asked for
 	Events        []EventFile
 	// ProfilesGone says that this old generation has no profile files any more: only memberships can be read.
 	ProfilesGone bool
@@ -95,7 +96,17 @@ func New(root *os.Root, catalog Catalog) *Warehouse {
 
 // Snapshot returns the state at a generation, the newest one for 0, as a merge policy sees it. Its files stay while it is in use.
 func (w *Warehouse) Snapshot(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64) (*Snapshot, error) {
-	c, held, err := w.holds.take(ctx, w.catalog, sandbox, policy, generation)
+	return w.snapshot(ctx, sandbox, policy, generation, nil)
+}
+
+// SnapshotOf is Snapshot with the memberships of only these audiences, whose bitmaps take memory: up to an eighth of a
+// byte for each profile.
+func (w *Warehouse) SnapshotOf(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64, audiences ...lakeward.AudienceID) (*Snapshot, error) {
+	return w.snapshot(ctx, sandbox, policy, generation, append([]lakeward.AudienceID{}, audiences...))
+}
+
+func (w *Warehouse) snapshot(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, generation int64, only []lakeward.AudienceID) (*Snapshot, error) {
+	c, held, err := w.holds.take(ctx, w.catalog, sandbox, policy, generation, only)
 	if err != nil {
 		return nil, err
 	}
