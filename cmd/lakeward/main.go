@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	_ "time/tzdata" // for machines without time zones
@@ -21,7 +22,14 @@ import (
 // version is set when the program is built: -ldflags "-X main.version=1.2.3".
 var version = "dev"
 
+// garbagePercent is what the heap may grow by before it is collected. The work is done in buffers that live long and makes
+// little garbage, so that half of the usual growth costs no time that can be measured and saves a quarter of the memory.
+const garbagePercent = 50
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() { // a second signal ends at once
