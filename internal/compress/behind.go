@@ -25,9 +25,9 @@ type behind struct {
 }
 
 // Behind returns a writer that writes to w in a goroutine of its own. Errors of w come with a later Write or with Close,
-// which writes the rest and closes w. Close must be called, also after an error; only the first counts.
+// which writes the rest and closes w. Close must be called, also after an error; only the first counts. It has Take.
 func Behind(w io.WriteCloser) io.WriteCloser {
-	b := &behind{to: w, full: make(chan []byte, behindBlocks), free: make(chan []byte, behindBlocks), ended: make(chan struct{}), broken: make(chan struct{})}
+	b := &behind{to: w, full: make(chan []byte, behindBlocks+1), free: make(chan []byte, behindBlocks+1), ended: make(chan struct{}), broken: make(chan struct{})}
 	for range behindBlocks {
 		b.free <- nil
 	}
@@ -72,6 +72,25 @@ func (b *behind) Write(p []byte) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// Take is Write without a copy: the block is given away, and an empty one with some room comes back for what follows.
+func (b *behind) Take(block []byte) (empty []byte, err error) {
+	if b.stopped || cap(block) > 4*behindBlock { // one that a long row made keeps its owner, so that few blocks are long
+		_, err := b.Write(block)
+		return block[:0], err
+	}
+	if len(b.block) > 0 { // came before
+		b.full <- b.block
+		b.block = <-b.free
+	}
+	select {
+	case <-b.broken:
+		return block[:0], b.err
+	default:
+	}
+	b.full <- block // never waits: the caller has one block more
+	return (<-b.free)[:0], nil
 }
 
 // Close ends the goroutine and closes the writer below, which has everything then.

@@ -69,3 +69,51 @@ func TestBehindTellsErrors(t *testing.T) {
 		}
 	}
 }
+
+// Blocks that are given away arrive in their place among what is written, and what comes back may be filled at once.
+func TestBehindTakesBlocks(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	to, want := &kept{}, []byte{}
+	w, ok := Behind(to).(*behind)
+	if !ok {
+		t.Fatal("no block can be given away")
+	}
+	var block []byte
+	for k := range 400 {
+		n := rnd.IntN(50_000)
+		if k%97 == 0 {
+			n = 5 * behindBlock
+		}
+		p := make([]byte, n)
+		for i := range p {
+			p[i] = byte(rnd.Uint32())
+		}
+		want = append(want, p...)
+		var err error
+		if rnd.IntN(3) == 0 {
+			_, err = w.Write(p)
+		} else {
+			block, err = w.Take(append(block, p...))
+		}
+		if err != nil || len(block) != 0 {
+			t.Fatalf("%d bytes come back: %v", len(block), err)
+		}
+	}
+	if err := w.Close(); err != nil || !bytes.Equal(to.Bytes(), want) {
+		t.Errorf("%d bytes of %d: %v", to.Len(), len(want), err)
+	}
+	if _, err := w.Take([]byte("x")); err == nil {
+		t.Error("a closed writer took a block")
+	}
+	broken, _ := Behind(&kept{failAt: 1}).(*behind)
+	var err error
+	block = nil
+	for range 100 {
+		if block, err = broken.Take(append(block, 1)); err != nil {
+			break
+		}
+	}
+	if err == nil || broken.Close() == nil {
+		t.Error("a writer that is broken took 100 blocks")
+	}
+}

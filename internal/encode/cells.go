@@ -7,6 +7,7 @@ package encode
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/vector"
@@ -17,6 +18,28 @@ const maxRowBytes = 16 << 20
 
 // flushAt is how many bytes are collected before they go to the writer.
 const flushAt = 256 << 10
+
+// Taker is a writer that can take a block over instead of copying it, and gives an empty one back.
+type Taker interface {
+	Take(block []byte) (empty []byte, err error)
+}
+
+// flush writes what is collected and returns an empty buffer.
+func flush(out io.Writer, b []byte) ([]byte, error) {
+	if len(b) == 0 {
+		return b, nil
+	}
+	t, ok := out.(Taker)
+	if !ok {
+		_, err := out.Write(b)
+		return b[:0], err
+	}
+	b, err := t.Take(b)
+	if cap(b) < flushRoom {
+		b = make([]byte, 0, flushRoom)
+	}
+	return b, err
+}
 
 // flushRoom is the room for that and a row behind it, so that the buffer seldom grows.
 const flushRoom = flushAt + 64<<10

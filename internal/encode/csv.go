@@ -17,8 +17,8 @@ type CSV struct {
 	buf       []byte
 	rows      int64
 	ambiguous int64
-	end       string    // of a record
-	special   [256]bool // bytes that make a value need quotes
+	end       string  // of a record
+	special   byteSet // what makes a value need quotes
 }
 
 // byteOrderMark is that of UTF-8.
@@ -27,9 +27,7 @@ const byteOrderMark = "\ufeff"
 // NewCSV starts a file and writes its header, if it has one.
 func NewCSV(out io.Writer, headers []string, opt lakeward.CSVOptions) (*CSV, error) {
 	c := &CSV{out: out, opt: opt, columns: make([]cells, len(headers)), buf: make([]byte, 0, flushRoom)}
-	for _, b := range []byte(opt.Delimiter + opt.Quote + "\r\n") {
-		c.special[b] = true
-	}
+	c.special = newByteSet(opt.Delimiter + opt.Quote + "\r\n")
 	if c.end = "\n"; opt.CRLF {
 		c.end = "\r\n"
 	}
@@ -87,12 +85,8 @@ func (c *CSV) Rows() int64 { return c.rows }
 // to protect them (FMT-12).
 func (c *CSV) Ambiguous() int64 { return c.ambiguous }
 
-func (c *CSV) flush() error {
-	if len(c.buf) == 0 {
-		return nil
-	}
-	_, err := c.out.Write(c.buf)
-	c.buf = c.buf[:0]
+func (c *CSV) flush() (err error) {
+	c.buf, err = flush(c.out, c.buf)
 	return err
 }
 
@@ -141,14 +135,7 @@ func (c *CSV) appendText(b, s []byte) []byte {
 	if len(s) == 0 {
 		return append(b, c.opt.Empty...)
 	}
-	needs := c.opt.QuoteAll
-	for _, ch := range s {
-		if c.special[ch] {
-			needs = true
-			break
-		}
-	}
-	if !needs {
+	if !c.opt.QuoteAll && !c.special.in(s) {
 		return append(b, s...)
 	}
 	if c.opt.Quote == "" {

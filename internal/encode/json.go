@@ -68,12 +68,8 @@ func (j *JSON) Close() error { return j.flush() }
 // Rows is the number of rows written.
 func (j *JSON) Rows() int64 { return j.rows }
 
-func (j *JSON) flush() error {
-	if len(j.buf) == 0 {
-		return nil
-	}
-	_, err := j.out.Write(j.buf)
-	j.buf = j.buf[:0]
+func (j *JSON) flush() (err error) {
+	j.buf, err = flush(j.out, j.buf)
 	return err
 }
 

@@ -90,7 +90,7 @@ const hexDigits = "0123456789abcdef"
 func appendQuoted(b, s []byte) []byte {
 	b = append(b, '"')
 	done := 0
-	for i := 0; i < len(s); {
+	for i := plainWords(s); i < len(s); {
 		c := s[i]
 		if c >= 0x20 && c != '"' && c != '\\' && c < utf8.RuneSelf {
 			i++

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/compress"
+	"github.com/lakeward/lakeward/internal/encode"
 	"github.com/lakeward/lakeward/internal/encrypt"
 )
 
@@ -27,6 +28,15 @@ func newEnvelope(out io.Writer, plan *lakeward.Plan, name string) (*envelope, er
 }
 
 func (v *envelope) Write(p []byte) (int, error) { return v.packed.Write(p) }
+
+// Take takes a block over and returns an empty one.
+func (v *envelope) Take(block []byte) ([]byte, error) {
+	if t, ok := v.packed.(encode.Taker); ok {
+		return t.Take(block)
+	}
+	_, err := v.packed.Write(block)
+	return block[:0], err
+}
 
 // Close writes what is left, the inner before the outer. It does nothing twice.
 func (v *envelope) Close() error {
