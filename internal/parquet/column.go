@@ -74,4 +74,7 @@ const (
 	// A column of a row group has a dictionary while it has at most so many distinct texts, of so many bytes together.
 	maxDict      = 4096
 	maxDictBytes = 1 << 20
+	// maxDictText is the longest text of a dictionary. A page of codes that has to become one of texts is no larger than
+	// other pages then.
+	maxDictText = pageBytes / pageRows
 )

@@ -27,6 +27,7 @@ type columnWriter struct {
 	dict      map[string]int32
 	dictBytes []byte   // PLAIN, in code order
 	dictAt    []uint32 // where entries begin in it
+	longest   int      // of its texts
 	dictOff   bool     // too many distinct values, or too long ones
 	codes     []int32
 	values    []byte             // scratch
@@ -135,7 +136,7 @@ func (c *columnWriter) addString(v *vector.Vector, i int) {
 	s := v.Str(i)
 	code, ok := c.dict[string(s)]
 	if !ok {
-		if len(c.dict) == maxDict || len(c.dictBytes)+len(s) > maxDictBytes {
+		if len(c.dict) == maxDict || len(s) > maxDictText || len(c.dictBytes)+len(s) > maxDictBytes {
 			c.endDictionary()
 			c.open.AppendString(s)
 			return
@@ -163,6 +164,7 @@ func (c *columnWriter) addEntry(s []byte) int32 {
 	c.dictAt = append(c.dictAt, uint32(len(c.dictBytes)))
 	c.dictBytes = binary.LittleEndian.AppendUint32(c.dictBytes, uint32(len(s)))
 	c.dictBytes = append(c.dictBytes, s...)
+	c.longest = max(c.longest, len(s))
 	return code
 }
 

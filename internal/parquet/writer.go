@@ -85,10 +85,14 @@ func (w *Writer) Write(c *vector.Chunk) error {
 	return w.err
 }
 
-// openBytes is about the size of the open pages, doneBytes that of the finished ones of the row group.
+// openBytes is about the size of the open pages, doneBytes that of the finished ones of the row group. The codes of a
+// nested column count as what they may have to become: their number has no other bound.
 func (w *Writer) openBytes() (n int) {
 	for _, col := range w.leaves {
 		n += len(col.open.Bytes) + len(col.reps)
+		if col.nested {
+			n += len(col.codes) * col.longest
+		}
 	}
 	return n
 }
