@@ -29,15 +29,17 @@ type delta struct {
 	mapped   map[int][]mappedID
 	segments [][]vector.Vector
 	taken    int // records whose columns are here
-	bytes    int // that the columns of full segments take
+	bytes    int // that the columns of full segments and the mapped identities take
 	spare    [][]vector.Vector
 }
 
-// mappedID is an identity that the identityMap of a record names.
+// mappedID is an identity that the identityMap of a record names; mappedBytes is what it takes besides its value.
 type mappedID struct {
 	identityKey
 	hash uint64
 }
+
+const mappedBytes = 64
 
 // newDelta starts a delta of records with such leaves; those of events set nothing, and only their identities are kept.
 func newDelta(leaves []lakeward.Leaf, events bool, identities []idColumn) *delta {
@@ -93,6 +95,7 @@ func (d *delta) note(number uint32, row int64, ids []idValue) {
 			d.mapped = map[int][]mappedID{}
 		}
 		d.mapped[at] = append(d.mapped[at], mappedID{identityKey{id.namespace, string(id.value)}, id.sum()})
+		d.bytes += len(id.value) + mappedBytes
 	}
 }
 
