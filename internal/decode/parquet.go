@@ -29,6 +29,8 @@ type parquetRows struct {
 	rows   int64 // of the file
 	step   int64 // rows to read at once
 	at     []int64
+	given  int                         // of the rows that were read, those that were handed out
+	split  bool                        // they are too large for one chunk
 	texts  map[*vector.Dictionary]bool // the dictionaries of the last chunk, and whether their texts are good
 	clean  map[*vector.Vector]bool     // vectors of the chunk whose texts are all good
 	fine   []bool                      // columns of the chunk that are good as a whole
@@ -112,56 +114,120 @@ func (p *parquetRows) Next() (c *vector.Chunk, err error) {
 		}
 	}()
 	for p.total < p.rows {
-		p.at = p.at[:0]
-		for row := p.total; row < p.rows && len(p.at) < int(p.step); row++ {
-			p.at = append(p.at, row)
+		if p.given == len(p.at) {
+			if err := p.gather(); err != nil {
+				return nil, upload("UPL-1002", "the file cannot be read: %v; nothing was stored", err)
+			}
 		}
-		if err := p.reader.Gather(p.at, p.read); err != nil {
-			return nil, upload("UPL-1002", "the file cannot be read: %v; nothing was stored", err)
-		}
-		p.pace()
 		p.turn = (p.turn + 1) % len(p.ring)
 		p.chunk = &p.ring[p.turn]
-		if p.take(); p.chunk.Len > 0 {
+		if p.take(p.given, p.piece()); p.chunk.Len > 0 {
 			return p.chunk, nil
 		}
 	}
 	return nil, io.EOF
 }
 
-// pace reads fewer rows at once when they are large.
-func (p *parquetRows) pace() {
-	size := int64(1)
-	for i := range p.read {
-		size += int64(p.read[i].Size())
+// gather reads the next rows.
+func (p *parquetRows) gather() error {
+	p.at, p.given = p.at[:0], 0
+	for row := p.total; row < p.rows && len(p.at) < int(p.step); row++ {
+		p.at = append(p.at, row)
 	}
-	p.step = min(vector.MaxRows, max(1, int64(len(p.at))*maxChunkBytes/size))
+	if err := p.reader.Gather(p.at, p.read); err != nil {
+		return err
+	}
+	p.pace()
+	p.look()
+	return nil
 }
 
-// take makes the chunk of the rows that were read: their columns as they are if all are good, else copies of the good rows.
-func (p *parquetRows) take() {
+// pace reads fewer rows at once when they are large.
+func (p *parquetRows) pace() {
 	n := len(p.at)
-	p.look()
-	good := make([]bool, n)
+	size := int64(1 + p.size(0, n))
+	p.step = min(vector.MaxRows, max(1, int64(n)*maxChunkBytes/size))
+	p.split = size > 2*maxChunkBytes
+}
+
+// size is about how many bytes the values of rows lo to hi-1 take, each text by itself: a dictionary holds one text for
+// any number of rows.
+func (p *parquetRows) size(lo, hi int) (n int) {
+	for i := range p.read {
+		n += sizeOf(&p.read[i], lo, hi)
+	}
+	return n
+}
+
+func sizeOf(v *vector.Vector, lo, hi int) (n int) {
+	switch {
+	case v.Dict != nil:
+		for i := lo; i < hi; i++ {
+			n += len(v.Str(i))
+		}
+		return n + 4*(hi-lo)
+	case v.Kind == vector.String:
+		return int(v.Offsets[hi]-v.Offsets[lo]) + 4*(hi-lo)
+	case v.Kind == vector.List, v.Kind == vector.Map:
+		n = 4 * (hi - lo)
+		lo, hi = int(v.Offsets[lo]), int(v.Offsets[hi])
+	case v.Kind != vector.Struct:
+		return 8 * (hi - lo)
+	}
+	for i := range v.Fields {
+		n += sizeOf(&v.Fields[i], lo, hi)
+	}
+	return n
+}
+
+// piece is the end of the rows that the next chunk takes.
+func (p *parquetRows) piece() int {
+	if !p.split {
+		return len(p.at)
+	}
+	to, size := p.given, 0
+	for ; to < len(p.at) && size < maxChunkBytes; to++ {
+		size += p.size(to, to+1)
+	}
+	return to
+}
+
+// take makes the chunk of rows from one to before another one: their columns as they are if all that were read are good
+// and fit, else copies of the good rows. Of large ones the texts are copied too, so that all that follows knows how large.
+func (p *parquetRows) take(from, to int) {
+	good := make([]bool, to-from)
 	all := true
-	for k := range n {
-		good[k] = p.check(k)
+	for k := range good {
+		good[k] = p.check(from + k)
 		all = all && good[k]
 	}
-	p.total += int64(n)
-	if all {
-		p.chunk.Len, p.chunk.Columns, p.read = n, p.read, p.chunk.Columns
+	p.total += int64(len(good))
+	p.given = to
+	if all && len(good) == len(p.at) && !p.split {
+		p.chunk.Len, p.chunk.Columns, p.read = to, p.read, p.chunk.Columns
 		return
 	}
 	p.chunk.Len = 0
 	for i, l := range p.leaves {
-		p.chunk.Columns[i].ResetTo(vector.ShapeOf(l))
-		for k := range n {
+		v := &p.chunk.Columns[i]
+		v.ResetTo(vector.ShapeOf(l))
+		for k := range good {
 			if good[k] {
-				p.chunk.Columns[i].AppendFrom(&p.read[i], k)
+				v.AppendFrom(&p.read[i], from+k)
 			}
 		}
-		p.chunk.Len = p.chunk.Columns[i].Len
+		if p.split {
+			unfold(v)
+		}
+		p.chunk.Len = v.Len
+	}
+}
+
+// unfold turns codes into texts.
+func unfold(v *vector.Vector) {
+	v.Plain()
+	for i := range v.Fields {
+		unfold(&v.Fields[i])
 	}
 }
 

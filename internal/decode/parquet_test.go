@@ -5,8 +5,11 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	lib "github.com/parquet-go/parquet-go"
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/parquet"
@@ -153,4 +156,60 @@ func FuzzParquet(f *testing.F) {
 			t.Errorf("%v is not an error of the user", err)
 		}
 	})
+}
+
+// Rows whose long texts stand in a dictionary come in chunks of the usual size, as all that follows counts on.
+func TestParquetTextsOfADictionaryAreCounted(t *testing.T) {
+	leaves := []lakeward.Leaf{{Path: "tags", Type: lakeward.TypeArray, Item: &lakeward.Field{Type: lakeward.TypeString}}, {Path: "s", Type: lakeward.TypeString}}
+	type row struct {
+		Tags []string `parquet:"tags,list"`
+		S    *string  `parquet:"s,optional,dict"`
+	}
+	long := strings.Repeat("x", 100_000)
+	written := make([]row, 1000)
+	for i := range written {
+		if written[i].Tags = []string{strconv.Itoa(i)}; i%10 > 0 {
+			written[i].S = &long
+		}
+	}
+	var b bytes.Buffer
+	w := lib.NewGenericWriter[row](&b)
+	if _, err := w.Write(written); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := OpenParquet(bytes.NewReader(b.Bytes()), int64(b.Len()), leaves, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for {
+		c, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := 0
+		for i := range c.Len {
+			tags, s := &c.Columns[0], &c.Columns[1]
+			from, to := tags.Items(i)
+			if to != from+1 || string(tags.Fields[0].Str(from)) != strconv.Itoa(rows) || s.IsNull(i) != (rows%10 == 0) {
+				t.Fatalf("row %d is another one", rows)
+			}
+			if size += len(s.Str(i)); !s.IsNull(i) && string(s.Str(i)) != long {
+				t.Fatalf("row %d has another text", rows)
+			}
+			rows++
+		}
+		if size > maxChunkBytes+maxCell || c.Columns[1].Size() < size {
+			t.Errorf("a chunk of %d rows has texts of %d bytes, and says %d", c.Len, size, c.Columns[1].Size())
+		}
+	}
+	if rows != len(written) || r.Rows() != int64(rows) {
+		t.Errorf("%d rows of %d", rows, r.Rows())
+	}
 }
