@@ -30,7 +30,7 @@ type parquetRows struct {
 	step   int64 // rows to read at once
 	at     []int64
 	given  int                         // of the rows that were read, those that were handed out
-	split  bool                        // they are too large for one chunk
+	weight int64                       // of their values, in bytes
 	texts  map[*vector.Dictionary]bool // the dictionaries of the last chunk, and whether their texts are good
 	clean  map[*vector.Vector]bool     // vectors of the chunk whose texts are all good
 	fine   []bool                      // columns of the chunk that are good as a whole
@@ -145,9 +145,8 @@ func (p *parquetRows) gather() error {
 // pace reads fewer rows at once when they are large.
 func (p *parquetRows) pace() {
 	n := len(p.at)
-	size := int64(1 + p.size(0, n))
-	p.step = min(vector.MaxRows, max(1, int64(n)*maxChunkBytes/size))
-	p.split = size > 2*maxChunkBytes
+	p.weight = int64(1 + p.size(0, n))
+	p.step = min(vector.MaxRows, max(1, int64(n)*maxChunkBytes/p.weight))
 }
 
 // size is about how many bytes the values of rows lo to hi-1 take, each text by itself: a dictionary holds one text for
@@ -182,7 +181,7 @@ func sizeOf(v *vector.Vector, lo, hi int) (n int) {
 
 // piece is the end of the rows that the next chunk takes.
 func (p *parquetRows) piece() int {
-	if !p.split {
+	if p.weight <= 2*maxChunkBytes {
 		return len(p.at)
 	}
 	to, size := p.given, 0
@@ -193,20 +192,30 @@ func (p *parquetRows) piece() int {
 }
 
 // take makes the chunk of rows from one to before another one: their columns as they are if all that were read are good
-// and fit, else copies of the good rows. Of large ones the texts are copied too, so that all that follows knows how large.
+// and fit, else copies of the good rows. Codes of large rows become texts, so that all that follows knows how large.
 func (p *parquetRows) take(from, to int) {
 	good := make([]bool, to-from)
-	all := true
+	all := len(good) == len(p.at)
 	for k := range good {
 		good[k] = p.check(from + k)
 		all = all && good[k]
 	}
 	p.total += int64(len(good))
 	p.given = to
-	if all && len(good) == len(p.at) && !p.split {
+	if all {
 		p.chunk.Len, p.chunk.Columns, p.read = to, p.read, p.chunk.Columns
-		return
+	} else {
+		p.copyRows(from, good)
 	}
+	if p.weight > maxChunkBytes/2 {
+		for i := range p.chunk.Columns {
+			unfold(&p.chunk.Columns[i])
+		}
+	}
+}
+
+// copyRows makes the chunk of the good rows from one on.
+func (p *parquetRows) copyRows(from int, good []bool) {
 	p.chunk.Len = 0
 	for i, l := range p.leaves {
 		v := &p.chunk.Columns[i]
@@ -215,9 +224,6 @@ func (p *parquetRows) take(from, to int) {
 			if good[k] {
 				v.AppendFrom(&p.read[i], from+k)
 			}
-		}
-		if p.split {
-			unfold(v)
 		}
 		p.chunk.Len = v.Len
 	}

@@ -67,8 +67,12 @@ func (w *Writer) Write(c *vector.Chunk) error {
 	if len(c.Columns) != len(w.columns) {
 		return fmt.Errorf("write parquet: %d columns, want %d", len(c.Columns), len(w.columns))
 	}
+	step := pageRows // at once; large rows are taken in parts, as a page ends behind one only
+	if size := sizeOf(c); size > pageBytes/4 {
+		step = max(1, c.Len*(pageBytes/4)/size)
+	}
 	for done := 0; done < c.Len; {
-		n := min(c.Len-done, pageRows-w.page)
+		n := min(c.Len-done, pageRows-w.page, step)
 		if err := beside(len(w.columns), n*len(w.leaves), func(i int) error { return w.columns[i].add(&c.Columns[i], done, done+n) }); err != nil {
 			return err
 		}
@@ -83,6 +87,13 @@ func (w *Writer) Write(c *vector.Chunk) error {
 		}
 	}
 	return w.err
+}
+
+func sizeOf(c *vector.Chunk) (n int) {
+	for i := range c.Columns {
+		n += c.Columns[i].Size()
+	}
+	return n
 }
 
 // openBytes is about the size of the open pages, doneBytes that of the finished ones of the row group. The codes of a
