@@ -70,6 +70,14 @@ func (e *Error) Text() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Rescue makes a panic an error, so that it fails the work and not the process (DLV-46). It is deferred, in each goroutine
+// anew: a panic is met in its own goroutine or nowhere.
+func Rescue(err *error) {
+	if p := recover(); p != nil {
+		*err = &Error{Kind: Internal, Code: FailInternal, Msg: "internal error", Err: fmt.Errorf("panic: %v", p)}
+	}
+}
+
 // KindOf reports the kind of err. An error that nobody classified is Internal.
 func KindOf(err error) Kind {
 	if e, ok := errors.AsType[*Error](err); ok {

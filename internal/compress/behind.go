@@ -3,6 +3,8 @@ package compress
 import (
 	"errors"
 	"io"
+
+	"github.com/lakeward/lakeward"
 )
 
 // A writer behind holds at most behindBlocks blocks, one of which is being filled.
@@ -40,13 +42,19 @@ func (b *behind) run() {
 	defer close(b.ended)
 	for block := range b.full {
 		if b.err == nil {
-			if _, err := b.to.Write(block); err != nil {
+			if err := b.pack(block); err != nil {
 				b.err = err
 				close(b.broken)
 			}
 		}
 		b.free <- block[:0] // never waits: there are as many places as blocks
 	}
+}
+
+func (b *behind) pack(block []byte) (err error) {
+	defer lakeward.Rescue(&err)
+	_, err = b.to.Write(block)
+	return err
 }
 
 // Write copies p.

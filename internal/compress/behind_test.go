@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/lakeward/lakeward"
 )
 
 type kept struct {
@@ -115,5 +117,20 @@ func TestBehindTakesBlocks(t *testing.T) {
 	}
 	if err == nil || broken.Close() == nil {
 		t.Error("a writer that is broken took 100 blocks")
+	}
+}
+
+type broken struct{ kept }
+
+func (b *broken) Write([]byte) (int, error) { panic("an index out of range") }
+
+// DLV-46: a panic below, where archives are made and sealed, is told as an error, and the process lives.
+func TestBehindTellsPanics(t *testing.T) {
+	w := Behind(&broken{})
+	_, werr := w.Write(make([]byte, 40*behindBlock))
+	for _, err := range []error{werr, w.Close()} {
+		if lakeward.CodeOf(err) != lakeward.FailInternal {
+			t.Errorf("a panic is told as %v", err)
+		}
 	}
 }

@@ -133,6 +133,9 @@ func TestWorkersOfAnEvaluationAgree(t *testing.T) {
 			if !errors.Is(err, context.Canceled) || reports > 2 {
 				t.Errorf("%v behind %d chunks; it was cancelled at the first, and each of two workers may end its own", err, reports)
 			}
+			if _, _, err = w.Estimate(t.Context(), sandbox, "age >= 40", func(int64, int64) { panic("a bug") }); lakeward.CodeOf(err) != lakeward.FailInternal {
+				t.Errorf("a panic of a worker is told as %v", err) // and the process lives (DLV-46)
+			}
 		})
 	}
 }

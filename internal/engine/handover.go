@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/lakeward/lakeward/internal/vector"
+import (
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/vector"
+)
 
 // handoverChunks are the copies of chunks that a handover holds: one is filled while another one is worked on.
 const handoverChunks = 2
@@ -32,12 +35,17 @@ func (h *handover) run() {
 	defer close(h.ended)
 	for c := range h.full {
 		if h.err == nil {
-			if h.err = h.to.Write(c); h.err != nil {
+			if h.err = h.encode(c); h.err != nil {
 				close(h.broken)
 			}
 		}
 		h.free <- c // never waits: there are as many places as chunks
 	}
+}
+
+func (h *handover) encode(c *vector.Chunk) (err error) {
+	defer lakeward.Rescue(&err)
+	return h.to.Write(c)
 }
 
 // Write copies the chunk. An error of the encoder comes with a later call or with Close.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -12,6 +13,7 @@ type slowEncoder struct {
 	got    []int64
 	chunks int
 	failAt int
+	panics bool // instead
 	closed bool
 }
 
@@ -19,6 +21,9 @@ var errFull = errors.New("disk full")
 
 func (e *slowEncoder) Write(c *vector.Chunk) error {
 	if e.chunks++; e.chunks == e.failAt {
+		if e.panics {
+			panic(errFull)
+		}
 		return errFull
 	}
 	e.got = append(e.got, c.Columns[0].Ints[:c.Len]...)
@@ -71,6 +76,21 @@ func TestHandoverTellsErrors(t *testing.T) {
 		}
 		if err := h.Close(); !errors.Is(err, errFull) || to.closed || to.chunks != 1 {
 			t.Errorf("after %d chunks Close says %v, the encoder got %d, closed %t", chunks, err, to.chunks, to.closed)
+		}
+	}
+}
+
+// DLV-46: a panic of the encoder, which works in a goroutine of its own, is an error of the attempt; the process lives.
+func TestHandoverTellsPanics(t *testing.T) {
+	to := &slowEncoder{failAt: 2, panics: true}
+	h, chunk := newHandover(to), &vector.Chunk{Len: 1, Columns: []vector.Vector{{Kind: vector.Int, Len: 1, Ints: []int64{1}}}}
+	var werr error
+	for k := 0; k < 50 && werr == nil; k++ {
+		werr = h.Write(chunk)
+	}
+	for _, err := range []error{werr, h.Close()} {
+		if lakeward.CodeOf(err) != lakeward.FailInternal || to.chunks != 2 || to.closed {
+			t.Errorf("%v behind %d chunks, closed %t", err, to.chunks, to.closed)
 		}
 	}
 }

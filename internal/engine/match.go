@@ -8,6 +8,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/expr"
 	"github.com/lakeward/lakeward/internal/vector"
 	"github.com/lakeward/lakeward/internal/warehouse"
@@ -123,15 +124,17 @@ func (m *matcher) rows(audience string) vector.Bits {
 }
 
 // decide goes through adjoining chunks, as far as nobody else takes them. It notes its error.
-func (m *matcher) decide(ctx context.Context, w *warehouse.Warehouse, open *shares, all *roaring.Bitmap, from, to int, more []beside) error {
+func (m *matcher) decide(ctx context.Context, w *warehouse.Warehouse, open *shares, all *roaring.Bitmap, from, to int, more []beside) (err error) {
 	chunk := from
-	fail := func(err error) error {
-		open.fail(chunk, err)
-		return err
-	}
+	defer func() {
+		if err != nil {
+			open.fail(chunk, err)
+		}
+	}()
+	defer lakeward.Rescue(&err)
 	part, first, err := partOf(all, from, to)
 	if err != nil {
-		return fail(err)
+		return err
 	}
 	var own []beside
 	defer func() {
@@ -142,19 +145,19 @@ func (m *matcher) decide(ctx context.Context, w *warehouse.Warehouse, open *shar
 	for _, c := range more {
 		c, err := c.from(first)
 		if err != nil {
-			return fail(err)
+			return err
 		}
 		own = append(own, c)
 	}
 	for profiles, err := range w.Scan(ctx, m.job.snap, part, m.job.fields, "") {
 		if err != nil {
-			return fail(err)
+			return err
 		}
 		if !open.begin(m.worker) {
 			return nil
 		}
 		if err := m.match(profiles, own); err != nil {
-			return fail(err)
+			return err
 		}
 		open.end(profiles.Len)
 		chunk++

@@ -71,11 +71,7 @@ func (e *Engine) Execute(ctx context.Context, r *lakeward.Run) {
 
 // attempt is export; a panic in it fails the attempt, not the process (DLV-46).
 func (e *Engine) attempt(ctx context.Context, r *lakeward.Run) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &lakeward.Error{Kind: lakeward.Internal, Code: lakeward.FailInternal, Msg: "internal error", Err: fmt.Errorf("panic: %v", p)}
-		}
-	}()
+	defer lakeward.Rescue(&err)
 	return e.export(ctx, r)
 }
 

@@ -57,11 +57,7 @@ func (e *Engine) executeTask(ctx context.Context, t *lakeward.Task, p Progress) 
 
 // perform does what a task of its kind does; a panic in it fails the task, not the process.
 func (e *Engine) perform(ctx context.Context, t *lakeward.Task, p Progress) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = &lakeward.Error{Kind: lakeward.Internal, Code: lakeward.FailInternal, Msg: "internal error", Err: fmt.Errorf("panic: %v", r)}
-		}
-	}()
+	defer lakeward.Rescue(&err)
 	switch t.Kind {
 	case lakeward.EvaluationTask:
 		return e.evaluate(ctx, t, p)

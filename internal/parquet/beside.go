@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/lakeward/lakeward"
 )
 
 // besideCells is the number of values from which on columns are worked on side by side.
@@ -26,7 +28,7 @@ func beside(n, cells int, do func(i int) error) error {
 	for range workers {
 		all.Go(func() {
 			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
-				errs[i] = do(int(i))
+				errs[i] = rescued(do, int(i))
 			}
 		})
 	}
@@ -37,4 +39,9 @@ func beside(n, cells int, do func(i int) error) error {
 		}
 	}
 	return nil
+}
+
+func rescued(do func(i int) error, i int) (err error) {
+	defer lakeward.Rescue(&err)
+	return do(i)
 }

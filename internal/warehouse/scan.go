@@ -90,6 +90,7 @@ func (sc *scan) open(s *Snapshot, selection *roaring.Bitmap) error {
 		}
 		all.Or(live)
 		opening.Go(func() (err error) {
+			defer lakeward.Rescue(&err)
 			files[i], err = sc.openFile(s.Profiles[i], live)
 			return err
 		})

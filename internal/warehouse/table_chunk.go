@@ -11,7 +11,7 @@ type beside struct{ done chan error }
 func (b *beside) start(work func() error) {
 	done := make(chan error, 1)
 	b.done = done
-	go func() { done <- work() }()
+	go func() { done <- rescued(work) }()
 }
 
 // wait returns the error of the work, once; nil if there is none on its way.
