@@ -56,7 +56,8 @@ type cells struct {
 	dict         *vector.Dictionary // whose entries are rendered: entry 0 is null, entry k+1 is code k
 	dictText     []byte
 	dictAt       []uint32
-	starts, ends []uint32 // of the entries of the rows
+	starts, ends []uint32       // of the entries of the rows
+	doubts       map[int32]bool // codes whose entry CSV without quotes cannot tell from several cells; nil for none
 }
 
 // pad is what may be read behind the last cell.

@@ -94,7 +94,7 @@ func (c *CSV) flush() (err error) {
 func (c *CSV) render(col *cells, v *vector.Vector, behind string) {
 	null := func(b []byte) []byte { return append(append(b, c.opt.Null...), behind...) }
 	if v.Dict != nil {
-		col.renderDict(v, null, func(b, s []byte) []byte { return append(c.appendText(b, s), behind...) })
+		c.renderDict(col, v, null, behind)
 		return
 	}
 	col.render(v.Len, func(b []byte, i int) []byte {
@@ -103,6 +103,32 @@ func (c *CSV) render(col *cells, v *vector.Vector, behind string) {
 		}
 		return append(c.appendValue(b, v, i), behind...)
 	})
+}
+
+// renderDict counts an entry that is ambiguous once for each row that has it, however often it is rendered.
+func (c *CSV) renderDict(col *cells, v *vector.Vector, null func(b []byte) []byte, behind string) {
+	if col.dict != v.Dict {
+		col.doubts = nil
+	}
+	col.renderDict(v, null, func(b, s []byte) []byte {
+		before := c.ambiguous
+		b = append(c.appendText(b, s), behind...)
+		if c.ambiguous > before {
+			if c.ambiguous = before; col.doubts == nil {
+				col.doubts = map[int32]bool{}
+			}
+			col.doubts[int32(len(col.dictAt)-2)] = true
+		}
+		return b
+	})
+	if col.doubts == nil {
+		return
+	}
+	for i, code := range v.Codes[:v.Len] {
+		if col.doubts[code] && !v.IsNull(i) {
+			c.ambiguous++
+		}
+	}
 }
 
 func (c *CSV) appendValue(b []byte, v *vector.Vector, i int) []byte {
@@ -118,7 +144,7 @@ func (c *CSV) appendValue(b []byte, v *vector.Vector, i int) []byte {
 	}
 	start := len(b)
 	b = v.AppendText(b, i)
-	if c.opt.Delimiter != ":" || c.opt.Quote == "" { // a time holds that delimiter
+	if c.opt.Delimiter != ":" { // a time holds it
 		return b
 	}
 	return c.appendText(b[:start], bytes.Clone(b[start:]))

@@ -3,6 +3,7 @@ package encode_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -228,5 +229,49 @@ func TestSampleFile(t *testing.T) {
 		"Kurt,Vonnegut,male,1922,kurt@vonnegut.com\nHarper,Lee,female,1926,harper@lee.com\nGeorge,Orwell,male,1903,george@orwell.com\n"
 	if b.String() != want {
 		t.Errorf("got %q", b.String())
+	}
+}
+
+// FMT-12: what cannot be told apart is counted once for each row, whether its text came as an entry of a dictionary, and
+// with which chunk that came, or not; entries of no row count nothing. Times hold a colon.
+func TestCSVCountsAmbiguousValuesByRow(t *testing.T) {
+	coded := dict("a,b", "c", "a,b", "a,b")
+	coded.AppendNull()
+	other := coded
+	other.Codes, other.Len, other.Valid = []int32{1, 0}, 2, nil
+	unused := coded
+	unused.Codes, unused.Len, unused.Valid = []int32{1}, 1, nil
+	var at vector.Vector
+	at.Reset(vector.Time)
+	at.AppendInt(0)
+	at.AppendNull()
+	for _, test := range []struct {
+		name      string
+		delimiter string
+		columns   []vector.Vector // one for each chunk
+		want      int64
+	}{
+		{"texts", ",", []vector.Vector{text("a,b", "c", "a,b", "x\ny")}, 3},
+		{"entries", ",", []vector.Vector{coded}, 3},
+		{"entries in two chunks", ",", []vector.Vector{coded, other}, 4},
+		{"entries behind another dictionary", ",", []vector.Vector{dict("c", "d"), coded, dict("c", "d", "e")}, 3},
+		{"an entry of no row", ",", []vector.Vector{unused}, 0},
+		{"times", ":", []vector.Vector{at}, 1},
+		{"times, and another delimiter", ",", []vector.Vector{at}, 0},
+	} {
+		opt := lakeward.DefaultCSV()
+		opt.Quote, opt.Delimiter = "", test.delimiter
+		w, err := encode.NewCSV(io.Discard, []string{"h"}, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range test.columns {
+			if err := w.Write(&vector.Chunk{Len: v.Len, Columns: []vector.Vector{v}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := w.Ambiguous(); got != test.want {
+			t.Errorf("%s: %d are ambiguous, want %d", test.name, got, test.want)
+		}
 	}
 }
