@@ -122,7 +122,10 @@ func (e *Engine) evaluate(ctx context.Context, t *lakeward.Task, p Progress) err
 		ended.Evaluation, ended.EndedAt = &done, &end
 		ends := &ended
 		if i < len(lists)-1 {
-			ends = nil // the last commit ends the task
+			ends = nil // the last commit ends the task; the others only look whether it still goes on
+			if err := e.store.AdvanceTask(ctx, t, func(*lakeward.Task) {}); err != nil {
+				return err
+			}
 		}
 		if _, err := e.warehouse.SaveEvaluation(ctx, j.snap, members, at, ends); err != nil {
 			return err

@@ -368,6 +368,9 @@ func TestCancelledTask(t *testing.T) {
 			w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true}))
 			w.people("1,a@x.org,,Ann,30")
 			w.rule("all", "age > 0")
+			graph := lakeward.PrivateGraph
+			joined := must[lakeward.MergePolicy](t)(w.CreateMergePolicy(t.Context(), lakeward.MergePolicy{Sandbox: sandbox, Name: "joined"}, engine.MergePolicyEdit{Stitching: &graph}))
+			must[lakeward.Audience](t)(w.CreateAudience(t.Context(), lakeward.Audience{Sandbox: sandbox, Name: "of another policy", Rule: "age > 0", MergePolicy: joined.ID}))
 			task := lakeward.NewEvaluation(sandbox, "now", lakeward.Evaluation{Trigger: lakeward.BySchedule, All: true}, time.Now().UTC())
 			if err := w.store.QueueTask(t.Context(), task); err != nil {
 				t.Fatal(err)
@@ -386,8 +389,10 @@ func TestCancelledTask(t *testing.T) {
 			} else if again := must[*lakeward.Task](t)(w.store.ClaimTask(t.Context(), time.Now().UTC(), "")); again != nil {
 				t.Errorf("it was begun: %+v", again)
 			}
-			if a := must[lakeward.Audience](t)(w.store.Audience(t.Context(), sandbox, "all")); a.EvaluatedAt != nil {
-				t.Errorf("it was evaluated: %+v", a)
+			for _, name := range []string{"all", "of another policy"} {
+				if a := must[lakeward.Audience](t)(w.store.Audience(t.Context(), sandbox, name)); a.EvaluatedAt != nil {
+					t.Errorf("it was evaluated: %+v", a)
+				}
 			}
 			if _, err := w.CancelTask(t.Context(), sandbox, string(task.ID)); lakeward.CodeOf(err) != "TASK-1001" {
 				t.Errorf("cancelled again: %v", err)
