@@ -62,7 +62,7 @@ func taskShow(a *app) *cobra.Command {
 
 func taskCancel(a *app) *cobra.Command {
 	return &cobra.Command{Use: "cancel ID", Short: "Cancel a task that is queued or under way; nothing of it is kept", Args: exactly("ID"), RunE: func(c *cobra.Command, args []string) error {
-		return a.withData(c.Context(), true, func(d *directory) error {
+		return a.withData(c.Context(), false, func(d *directory) error {
 			t, err := d.engine.CancelTask(c.Context(), a.settings.sandbox, args[0])
 			if err != nil {
 				return err
