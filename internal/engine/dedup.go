@@ -54,22 +54,33 @@ func (e *Engine) deduplicate(ctx context.Context, s *selection, keys *keySet) er
 		if err != nil {
 			return err
 		}
-		slices.SortFunc(list, func(a, b candidate) int {
-			return cmp.Or(cmp.Compare(boolInt(a.left), boolInt(b.left)), cmp.Compare(b.at, a.at), bytes.Compare(a.values, b.values), cmp.Compare(a.number, b.number))
-		})
-		taken := map[keyHash]bool{}
-		for _, c := range list {
-			if slices.ContainsFunc(c.keys, func(k keyHash) bool { return taken[k] }) {
-				s.numbers.Remove(c.number)
-				s.counts.Deduplicated++
-				continue
-			}
-			for _, k := range c.keys {
-				taken[k] = true
-			}
+		if _, err := e.winners(ctx, s, list); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// winners leaves the others of a list out of the selection.
+func (e *Engine) winners(ctx context.Context, s *selection, list []candidate) ([]candidate, error) {
+	if err := e.identityTimes(ctx, s, list); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(list, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(boolInt(a.left), boolInt(b.left)), cmp.Compare(b.at, a.at), bytes.Compare(a.values, b.values), cmp.Compare(a.number, b.number))
+	})
+	taken := map[keyHash]bool{}
+	return slices.DeleteFunc(list, func(c candidate) bool {
+		if slices.ContainsFunc(c.keys, func(k keyHash) bool { return taken[k] }) {
+			s.numbers.Remove(c.number)
+			s.counts.Deduplicated++
+			return true
+		}
+		for _, k := range c.keys {
+			taken[k] = true
+		}
+		return false
+	}), nil
 }
 
 // candidates reads those of a share. The first share becomes smaller when they take too much memory.
@@ -81,8 +92,9 @@ func (e *Engine) candidates(ctx context.Context, s *selection, keys *keySet, at 
 	defer qualified.Close()
 	keyed, values := s.marked(func(c lakeward.Column) bool { return c.Key }), s.sources(func(lakeward.Column) bool { return true })
 	var list []candidate
-	size := 0
-	for p, err := range e.warehouse.Scan(ctx, s.snap, keys.shared, s.fields, s.namespace) {
+	size, limit := 0, e.dedup.bytes
+	open := roaring.And(keys.shared, s.numbers) // others have lost already
+	for p, err := range e.warehouse.Scan(ctx, s.snap, open, s.fields, s.namespace) {
 		if err != nil {
 			return nil, err
 		}
@@ -100,11 +112,19 @@ func (e *Engine) candidates(ctx context.Context, s *selection, keys *keySet, at 
 			c.values = s.others(values, i, times[i])
 			list, size = append(list, c), size+c.size()
 		}
+		if size > limit && keys.chains == nil {
+			// With one key each, who has lost to one has lost to all: few keys of many profiles need no more than the winners so far.
+			if list, err = e.winners(ctx, s, list); err != nil {
+				return nil, err
+			}
+			list, size = kept(list, func(candidate) bool { return true })
+			limit = e.dedup.bytes + size/2 // so that much comes before they are compared again
+		}
 		for size > e.dedup.bytes && at.halve() {
 			list, size = kept(list, func(c candidate) bool { return at.holds(keys.group(c)) })
 		}
 	}
-	return list, e.identityTimes(ctx, s, list)
+	return list, nil
 }
 
 // kept are the candidates that are held, and their size.

@@ -86,6 +86,9 @@ func TestDeduplicationInShares(t *testing.T) {
 		{"an attribute", []lakeward.Mapping{{Source: "name", Target: "name", Key: true}, named("age", "age")},
 			func(p sharer) []string { return []string{p.name} },
 			func(p sharer) []string { return []string{fmt.Sprint(p.name, " ", p.age)} }},
+		{"a calculated field that is the same for many", []lakeward.Mapping{{Source: "substr(name, 0, 2)", SourceType: lakeward.ExpressionSource, Target: "same", Key: true}, named("name", "name"), named("age", "age")},
+			func(p sharer) []string { return []string{p.name[:2]} },
+			func(p sharer) []string { return []string{fmt.Sprint(p.name[:2], " ", p.name, " ", p.age)} }},
 	} {
 		flow := w.flow(lakeward.Destination{Name: test.name, Folder: strings.ReplaceAll(test.name, " ", "_")}, "all", daily(), test.mapping...)
 		kept := keepers(people, test.keys)
