@@ -149,7 +149,7 @@ func (m *matcher) decide(ctx context.Context, w *warehouse.Warehouse, open *shar
 		}
 		own = append(own, c)
 	}
-	for profiles, err := range w.Scan(ctx, m.job.snap, part, m.job.fields, "") {
+	for profiles, err := range w.ScanFull(ctx, m.job.snap, part, m.job.fields, "") {
 		if err != nil {
 			return err
 		}

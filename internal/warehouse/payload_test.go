@@ -75,7 +75,7 @@ func TestPayloadByProfile(t *testing.T) {
 	}
 	defer p.Close()
 	seen := 0
-	for chunk, err := range h.Scan(ctx(), snap, snap.All(), nil, "Email") {
+	for chunk, err := range h.ScanFull(ctx(), snap, snap.All(), nil, "Email") {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,12 +23,27 @@ type Profiles struct {
 	First  []int32
 }
 
+// What bounds the chunks of a scan: the first has few rows, and each that follows as many as keep it near the bytes if they
+// are like those of the last one, but at most twice as many.
+const (
+	firstRows  = 64
+	chunkBytes = 4 << 20
+)
+
 // Scan yields the selected profiles of a snapshot, chunk by chunk, sorted by number: the columns are
 // fields in their order, and namespace, if not "", adds the identity values. A chunk is valid until
-// the next one. Memory does not depend on the number of profiles.
+// the next one. Memory does not depend on the number of profiles, and little on the length of their values.
 func (w *Warehouse) Scan(ctx context.Context, s *Snapshot, selection *roaring.Bitmap, fields []lakeward.Leaf, namespace string) iter.Seq2[*Profiles, error] {
+	return w.scan(ctx, s, selection, &scan{warehouse: w, fields: fields, namespace: namespace, rows: firstRows})
+}
+
+// ScanFull is Scan in chunks of vector.MaxRows profiles, but for the last one, so that their number is known before.
+func (w *Warehouse) ScanFull(ctx context.Context, s *Snapshot, selection *roaring.Bitmap, fields []lakeward.Leaf, namespace string) iter.Seq2[*Profiles, error] {
+	return w.scan(ctx, s, selection, &scan{warehouse: w, fields: fields, namespace: namespace, rows: vector.MaxRows, full: true})
+}
+
+func (w *Warehouse) scan(ctx context.Context, s *Snapshot, selection *roaring.Bitmap, sc *scan) iter.Seq2[*Profiles, error] {
 	return func(yield func(*Profiles, error) bool) {
-		sc := &scan{warehouse: w, fields: fields, namespace: namespace}
 		defer sc.close()
 		if err := sc.open(s, selection); err != nil {
 			yield(nil, err)
@@ -58,6 +73,8 @@ type scan struct {
 	files     []*fileScan
 	numbers   roaring.ManyIntIterable // all selected, ascending
 	window    []uint32
+	rows      int  // of the next window
+	full      bool // it stays so
 	out       Profiles
 }
 
@@ -150,7 +167,7 @@ func (sc *scan) drop() {
 
 // next puts the next window of numbers together; nil at the end.
 func (sc *scan) next() (*Profiles, error) {
-	n := sc.numbers.NextMany(sc.window)
+	n := sc.numbers.NextMany(sc.window[:sc.rows])
 	if n == 0 {
 		return nil, nil
 	}
@@ -177,7 +194,19 @@ func (sc *scan) next() (*Profiles, error) {
 	if err := sc.assemble(window, holders); err != nil {
 		return nil, err
 	}
+	if !sc.full {
+		sc.fit()
+	}
 	return &sc.out, nil
+}
+
+// fit chooses the rows of the next window by the bytes of this one, thus by the data alone: the same scan has the same chunks.
+func (sc *scan) fit() {
+	size := 1 + sc.out.Values.Size()
+	for i := range sc.out.Columns {
+		size += sc.out.Columns[i].Size()
+	}
+	sc.rows = max(1, min(sc.out.Len*chunkBytes/size, 2*sc.out.Len, vector.MaxRows))
 }
 
 // assemble merges the files' rows by number. A window that one file holds alone is passed on as it is.
