@@ -192,7 +192,7 @@ type tableWriter struct {
 }
 
 func (w *Warehouse) create(name string, columns []parquet.Column) (*tableWriter, error) {
-	if err := w.root.MkdirAll(path.Dir(name), 0o700); err != nil {
+	if err := w.makeFolder(path.Dir(name)); err != nil {
 		return nil, fmt.Errorf("create %s: %w", name, err)
 	}
 	f, err := w.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -202,6 +202,30 @@ func (w *Warehouse) create(name string, columns []parquet.Column) (*tableWriter,
 	t := &tableWriter{file: f, sum: sha256.New(), data: lakeward.DataFile{Path: name}}
 	t.Writer = parquet.NewWriter(t, columns)
 	return t, nil
+}
+
+// makeFolder makes a folder, if it is not there, and syncs those above it: a file that a commit names is lost with its
+// folder when the power falls.
+func (w *Warehouse) makeFolder(dir string) error {
+	if info, err := w.root.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	if err := w.root.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for above := path.Dir(dir); ; above = path.Dir(above) {
+		if err := w.syncFolder(above); err != nil || above == "." {
+			return err
+		}
+	}
+}
+
+func (w *Warehouse) syncFolder(dir string) error {
+	f, err := w.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // Write takes the bytes of the Parquet writer above.
@@ -225,11 +249,7 @@ func (w *Warehouse) finish(t *tableWriter) (lakeward.DataFile, error) {
 		return t.data, fmt.Errorf("write %s: %w", t.data.Path, err)
 	}
 	t.data.SHA256 = hex.EncodeToString(t.sum.Sum(nil))
-	dir, err := w.root.Open(path.Dir(t.data.Path))
-	if err != nil {
-		return t.data, err
-	}
-	return t.data, errors.Join(dir.Sync(), dir.Close())
+	return t.data, w.syncFolder(path.Dir(t.data.Path))
 }
 
 // finishAll ends files beside each other, so that the disk is waited for once.
