@@ -215,26 +215,27 @@ func (sc *scan) assemble(window []uint32, holders int) error {
 	for i, l := range sc.fields {
 		sc.out.Columns[i].ResetTo(vector.ShapeOf(l))
 	}
-	for _, number := range window {
-		f := sc.holder(number)
+	for rest := window; len(rest) > 0; {
+		f := sc.holder(rest[0])
 		if f == nil {
-			return fmt.Errorf("scan: no file holds profile %d", number)
+			return fmt.Errorf("scan: no file holds profile %d", rest[0])
 		}
+		n := f.run(rest)
 		if !single {
 			for i := range sc.fields {
-				sc.out.Columns[i].AppendFrom(&f.got[i], f.taken)
+				sc.out.Columns[i].AppendRange(&f.got[i], f.taken, f.taken+n)
 			}
 		}
-		f.taken++
+		f.taken += n
 		if f.ids != nil {
-			if err := f.ids.appendValues(number, &sc.out.Values); err != nil {
-				return err
+			for _, number := range rest[:n] {
+				if err := f.ids.appendValues(number, &sc.out.Values); err != nil {
+					return err
+				}
+				sc.out.First = append(sc.out.First, int32(sc.out.Values.Len))
 			}
-			sc.out.First = append(sc.out.First, int32(sc.out.Values.Len))
 		}
-		if single && f.ids == nil {
-			break
-		}
+		rest = rest[n:]
 	}
 	if single {
 		for _, f := range sc.files {
@@ -244,6 +245,15 @@ func (sc *scan) assemble(window []uint32, holders int) error {
 		}
 	}
 	return nil
+}
+
+// run is how many of the numbers, one after the other, the file holds next.
+func (f *fileScan) run(numbers []uint32) int {
+	n := 0
+	for n < len(numbers) && f.taken+n < len(f.want) && f.want[f.taken+n] == numbers[n] {
+		n++
+	}
+	return n
 }
 
 func (sc *scan) holder(number uint32) *fileScan {
