@@ -76,6 +76,7 @@ type scan struct {
 	rows      int  // of the next window
 	full      bool // it stays so
 	out       Profiles
+	texts     []*texts // of each column of texts, once a window comes from several files
 }
 
 // fileScan reads the live rows of one file.
@@ -89,6 +90,8 @@ type fileScan struct {
 	ids    *identityCursor
 	want   []uint32
 	at     []int64
+
+	recoding []recoding // of the texts of each column
 }
 
 func (sc *scan) open(s *Snapshot, selection *roaring.Bitmap) error {
@@ -119,7 +122,7 @@ func (sc *scan) open(s *Snapshot, selection *roaring.Bitmap) error {
 	}
 	sc.numbers = all.ManyIterator()
 	sc.window = make([]uint32, vector.MaxRows)
-	sc.out.Columns = make([]vector.Vector, len(sc.fields))
+	sc.out.Columns, sc.texts = make([]vector.Vector, len(sc.fields)), make([]*texts, len(sc.fields))
 	return nil
 }
 
@@ -214,6 +217,9 @@ func (sc *scan) assemble(window []uint32, holders int) error {
 	single := holders == 1
 	for i, l := range sc.fields {
 		sc.out.Columns[i].ResetTo(vector.ShapeOf(l))
+		if !single && sc.out.Columns[i].Kind == vector.String {
+			sc.begin(i)
+		}
 	}
 	for rest := window; len(rest) > 0; {
 		f := sc.holder(rest[0])
@@ -222,9 +228,7 @@ func (sc *scan) assemble(window []uint32, holders int) error {
 		}
 		n := f.run(rest)
 		if !single {
-			for i := range sc.fields {
-				sc.out.Columns[i].AppendRange(&f.got[i], f.taken, f.taken+n)
-			}
+			sc.copy(f, n)
 		}
 		f.taken += n
 		if f.ids != nil {
@@ -237,14 +241,40 @@ func (sc *scan) assemble(window []uint32, holders int) error {
 		}
 		rest = rest[n:]
 	}
-	if single {
-		for _, f := range sc.files {
-			if len(f.want) > 0 {
-				sc.out.Columns, f.got = f.got, sc.out.Columns
-			}
+	for _, f := range sc.files {
+		if single && len(f.want) > 0 {
+			sc.out.Columns, f.got = f.got, sc.out.Columns
+		}
+	}
+	for i := range sc.fields {
+		if !single && sc.texts[i] != nil {
+			sc.texts[i].end(&sc.out.Columns[i])
 		}
 	}
 	return nil
+}
+
+// begin makes a column ready for texts of several files, whose codes become those of one dictionary. It is kept for the
+// next window, as long as it is not too large.
+func (sc *scan) begin(column int) {
+	if t := sc.texts[column]; t == nil || len(t.codes) > manyTexts {
+		sc.texts[column] = newTexts()
+	}
+	sc.texts[column].begin(&sc.out.Columns[column])
+}
+
+// copy adds the next n rows of a file's window.
+func (sc *scan) copy(f *fileScan, n int) {
+	if f.recoding == nil {
+		f.recoding = make([]recoding, len(sc.fields))
+	}
+	for i := range sc.fields {
+		if t := sc.texts[i]; t != nil {
+			t.add(&sc.out.Columns[i], &f.got[i], f.taken, f.taken+n, &f.recoding[i])
+			continue
+		}
+		sc.out.Columns[i].AppendRange(&f.got[i], f.taken, f.taken+n)
+	}
 }
 
 // run is how many of the numbers, one after the other, the file holds next.
