@@ -164,15 +164,10 @@ func (c *cursor) appendStrings(p places, out *vector.Vector) {
 		p.all(func(k int) { out.AppendString(c.dict.Value(c.codes[k])) }, out.AppendNull)
 		return
 	}
-	out.Plain()
 	if p.each != nil {
+		out.Plain()
 		p.all(func(k int) { out.AppendString(c.bytes[c.offs[k]:c.offs[k+1]]) }, out.AppendNull)
 		return
 	}
-	base := uint32(len(out.Bytes)) - c.offs[p.first]
-	out.Bytes = append(out.Bytes, c.bytes[c.offs[p.first]:c.offs[p.first+p.n]]...)
-	for _, end := range c.offs[p.first+1 : p.first+p.n+1] {
-		out.Offsets = append(out.Offsets, base+end)
-	}
-	out.Appended(p.n)
+	out.AppendTexts(c.bytes, c.offs[p.first:p.first+p.n+1])
 }

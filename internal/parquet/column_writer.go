@@ -48,7 +48,8 @@ func (c *columnWriter) add(v *vector.Vector, lo, hi int) error {
 	if err := c.begin(v); err != nil {
 		return err
 	}
-	if v.Valid == nil && c.addAll(v, lo, hi) {
+	if v.Valid == nil && (c.Kind != vector.String || c.dictOff && v.Dict == nil) { // nothing to look at one by one
+		c.open.AppendRange(v, lo, hi)
 		return nil
 	}
 	for i := lo; i < hi; i++ {
@@ -62,26 +63,6 @@ func (c *columnWriter) add(v *vector.Vector, lo, hi int) error {
 		c.appendValue(v, i)
 	}
 	return nil
-}
-
-// addAll copies values that are all there, if their kind can be copied.
-func (c *columnWriter) addAll(v *vector.Vector, lo, hi int) bool {
-	switch c.Kind {
-	case vector.String:
-		if v.Dict != nil || !c.dictOff {
-			return false
-		}
-		c.open.AppendTexts(v, lo, hi)
-		return true
-	case vector.Bool:
-		return false
-	case vector.Float:
-		c.open.Floats = append(c.open.Floats, v.Floats[lo:hi]...)
-	default:
-		c.open.Ints = append(c.open.Ints, v.Ints[lo:hi]...)
-	}
-	c.open.Appended(hi - lo)
-	return true
 }
 
 func (c *columnWriter) begin(v *vector.Vector) error {

@@ -33,21 +33,3 @@ func (c *Chunk) CopyFrom(src *Chunk) {
 
 // Appended notes n values that were appended to the slices of the vector's kind.
 func (v *Vector) Appended(n int) { v.Len += n }
-
-// SetNull makes value i, which is there, an absent one.
-func (v *Vector) SetNull(i int) {
-	for i>>6 >= len(v.Valid) {
-		v.Valid = append(v.Valid, ^uint64(0))
-	}
-	v.Valid.Clear(i)
-}
-
-// AppendTexts adds strings lo to hi-1 of src, all of which are there; neither vector has codes.
-func (v *Vector) AppendTexts(src *Vector, lo, hi int) {
-	base := uint32(len(v.Bytes)) - src.Offsets[lo]
-	v.Bytes = append(v.Bytes, src.Bytes[src.Offsets[lo]:src.Offsets[hi]]...)
-	for _, end := range src.Offsets[lo+1 : hi+1] {
-		v.Offsets = append(v.Offsets, base+end)
-	}
-	v.Len += hi - lo
-}

@@ -26,7 +26,11 @@ func (v *Vector) AppendRange(src *Vector, lo, hi int) {
 			}
 			return
 		}
-		v.appendTexts(src, lo, hi)
+		if src.Dict != nil {
+			v.Codes = append(v.Codes, src.Codes[lo:hi]...)
+			break
+		}
+		v.appendTexts(src.Bytes, src.Offsets[lo:hi+1])
 	case Float:
 		v.Floats = append(v.Floats, src.Floats[lo:hi]...)
 	case Bool:
@@ -38,18 +42,20 @@ func (v *Vector) AppendRange(src *Vector, lo, hi int) {
 	v.Len += hi - lo
 }
 
-// appendTexts adds codes of the common dictionary, or the bytes of texts without one.
-func (v *Vector) appendTexts(src *Vector, lo, hi int) {
-	if src.Dict != nil {
-		v.Codes = append(v.Codes, src.Codes[lo:hi]...)
-		return
-	}
+// AppendTexts adds texts that lie one behind the other: text k is bytes[offsets[k]:offsets[k+1]].
+func (v *Vector) AppendTexts(bytes []byte, offsets []uint32) {
+	v.appendTexts(bytes, offsets)
+	v.Len += len(offsets) - 1
+}
+
+// appendTexts is AppendTexts for a caller that counts.
+func (v *Vector) appendTexts(bytes []byte, offsets []uint32) {
 	v.Plain()
-	from := src.Offsets[lo]
+	from, ends := offsets[0], offsets[1:]
 	shift := uint32(len(v.Bytes)) - from // wraps around, as the sum below does
-	v.Bytes = append(v.Bytes, src.Bytes[from:src.Offsets[hi]]...)
-	v.Offsets = slices.Grow(v.Offsets, hi-lo)
-	for _, end := range src.Offsets[lo+1 : hi+1] {
+	v.Bytes = append(v.Bytes, bytes[from:offsets[len(ends)]]...)
+	v.Offsets = slices.Grow(v.Offsets, len(ends))
+	for _, end := range ends {
 		v.Offsets = append(v.Offsets, end+shift)
 	}
 }
@@ -71,13 +77,13 @@ func (v *Vector) appendNulls(src *Vector, lo, hi int) {
 	for at := lo; at < hi && src.Valid != nil && at>>6 < len(src.Valid); at += 64 {
 		n := min(64, hi-at)
 		for absent := ^src.Valid.word(at, n, ^uint64(0)) & (^uint64(0) >> (64 - n)); absent != 0; absent &= absent - 1 {
-			v.setNull(v.Len + at - lo + bits.TrailingZeros64(absent))
+			v.SetNull(v.Len + at - lo + bits.TrailingZeros64(absent))
 		}
 	}
 }
 
-// setNull marks value i, the last one or one that is about to be added, as absent.
-func (v *Vector) setNull(i int) {
+// SetNull marks value i, which is there or about to be added, as absent.
+func (v *Vector) SetNull(i int) {
 	if v.Valid == nil {
 		v.Valid = make(Bits, 0, MaxRows/64)
 	}

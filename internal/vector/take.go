@@ -41,7 +41,7 @@ func (v *Vector) AppendRows(src *Vector, rows []int32) {
 	if src.Valid != nil {
 		for k, i := range rows {
 			if src.IsNull(int(i)) {
-				v.setNull(v.Len + k)
+				v.SetNull(v.Len + k)
 			}
 		}
 	}

@@ -249,7 +249,7 @@ func (v *Vector) AppendNull() {
 	default:
 		v.Ints = append(v.Ints, 0)
 	}
-	v.setNull(v.Len)
+	v.SetNull(v.Len)
 	v.Len++
 }
 
