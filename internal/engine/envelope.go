@@ -7,12 +7,14 @@ import (
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/compress"
-	"github.com/lakeward/lakeward/internal/encode"
 	"github.com/lakeward/lakeward/internal/encrypt"
 )
 
 // envelope is what stands around the bytes of a delivered file: packed, then encrypted, as its plan says.
-type envelope struct{ packed, sealed io.WriteCloser }
+type envelope struct {
+	packed *compress.Writer
+	sealed io.WriteCloser
+}
 
 // newEnvelope puts what is written to it, packed and encrypted, into out. Close must be called, also after an error.
 func newEnvelope(out io.Writer, plan *lakeward.Plan, name string) (*envelope, error) {
@@ -30,13 +32,7 @@ func newEnvelope(out io.Writer, plan *lakeward.Plan, name string) (*envelope, er
 func (v *envelope) Write(p []byte) (int, error) { return v.packed.Write(p) }
 
 // Take takes a block over and returns an empty one.
-func (v *envelope) Take(block []byte) ([]byte, error) {
-	if t, ok := v.packed.(encode.Taker); ok {
-		return t.Take(block)
-	}
-	_, err := v.packed.Write(block)
-	return block[:0], err
-}
+func (v *envelope) Take(block []byte) ([]byte, error) { return v.packed.Take(block) }
 
 // Close writes what is left, the inner before the outer. It does nothing twice.
 func (v *envelope) Close() error {

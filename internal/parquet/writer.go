@@ -9,6 +9,7 @@ import (
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
+	"github.com/lakeward/lakeward/internal/together"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -73,7 +74,7 @@ func (w *Writer) Write(c *vector.Chunk) error {
 	}
 	for done := 0; done < c.Len; {
 		n := min(c.Len-done, pageRows-w.page, step)
-		if err := beside(len(w.columns), n*len(w.leaves), func(i int) error { return w.columns[i].add(&c.Columns[i], done, done+n) }); err != nil {
+		if err := each(len(w.columns), n*len(w.leaves), func(i int) error { return w.columns[i].add(&c.Columns[i], done, done+n) }); err != nil {
 			return err
 		}
 		done += n
@@ -119,7 +120,7 @@ func (w *Writer) endPage() {
 	if w.page == 0 {
 		return
 	}
-	err := beside(len(w.leaves), w.page*len(w.leaves), func(i int) error { return w.leaves[i].endPage(w.rows-int64(w.page), w.page) })
+	err := each(len(w.leaves), w.page*len(w.leaves), func(i int) error { return w.leaves[i].endPage(w.rows-int64(w.page), w.page) })
 	if err != nil && w.err == nil {
 		w.err = err
 	}
@@ -172,6 +173,22 @@ func (w *Writer) Close() error {
 	w.write(binary.LittleEndian.AppendUint32(nil, uint32(len(b))))
 	w.write([]byte(magic))
 	return w.err
+}
+
+// besideCells is the number of values from which on columns are worked on side by side.
+const besideCells = 8192
+
+// each calls do with 0 to n-1, several at a time if there are cells enough to make that worth it.
+func each(n, cells int, do func(i int) error) error {
+	if cells >= besideCells {
+		return together.Each(n, do)
+	}
+	for i := range n {
+		if err := do(i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func marshal(v any) ([]byte, error) { return thrift.Marshal(new(thrift.CompactProtocol), v) }

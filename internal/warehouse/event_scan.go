@@ -10,6 +10,7 @@ import (
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/parquet"
+	"github.com/lakeward/lakeward/internal/together"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -203,7 +204,7 @@ func (w *Warehouse) scanEventFiles(files []EventFile, leaves []lakeward.Leaf, na
 		e.paths = append(e.paths, placeField(&e.item, names(l.Path), vector.ShapeOf(l)))
 	}
 	e.files = make([]*eventCursor, len(files))
-	err := together(len(files), func(i int) error { // the first time somebody opens a file all of it is read
+	err := together.Each(len(files), func(i int) error { // the first time somebody opens a file all of it is read
 		c := &eventCursor{data: files[i].Table, cols: make([]vector.Vector, len(e.columns))}
 		e.files[i] = c
 		var err error

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/together"
 )
 
 // IdentityIndex finds profiles by identity. It lies in sorted runs on disk, mapped into memory, so what it
@@ -24,7 +25,7 @@ type IdentityIndex struct {
 	own  []string    // files that no manifest names yet
 	mem  *recent
 	// spilling makes a run of what is in full; until it is settled, nobody looks at the runs.
-	spilling beside
+	spilling together.Task
 	full     *recent
 	touched  int // blocks since the mapped memory was last given back, about
 }
@@ -91,7 +92,7 @@ func (x *IdentityIndex) any(id idValue) (number uint32, ok bool, err error) {
 // lookup returns the smallest number of each kind of having an identity.
 func (x *IdentityIndex) lookup(id idValue, kinds []entryKind) (found [entryKinds]*uint32, err error) {
 	hash := id.sum()
-	if err := x.spilling.wait(); err != nil {
+	if err := x.spilling.Wait(); err != nil {
 		return found, err
 	}
 	at := x.mem.find(hash, id.namespace, id.value)
@@ -129,7 +130,7 @@ func (x *IdentityIndex) lookup(id idValue, kinds []entryKind) (found [entryKinds
 // with lists the profiles that have an identity, at most limit of them.
 func (x *IdentityIndex) with(id idValue, limit int) ([]uint32, error) {
 	var out []uint32
-	if err := x.spilling.wait(); err != nil {
+	if err := x.spilling.Wait(); err != nil {
 		return nil, err
 	}
 	at := x.mem.find(id.sum(), id.namespace, id.value)
@@ -156,7 +157,7 @@ func (x *IdentityIndex) with(id idValue, limit int) ([]uint32, error) {
 
 // has reports whether a profile has an identity.
 func (x *IdentityIndex) has(id idValue, number uint32) (bool, error) {
-	if err := x.spilling.wait(); err != nil {
+	if err := x.spilling.Wait(); err != nil {
 		return false, err
 	}
 	at := x.mem.find(id.sum(), id.namespace, id.value)
@@ -235,7 +236,7 @@ func (w *walk) next() (number uint32, ok bool, err error) {
 
 // named returns the primary identities in the runs that have a sum, as keys.
 func (x *IdentityIndex) named(sum [sha256.Size]byte) ([]identityKey, error) {
-	if err := x.spilling.wait(); err != nil {
+	if err := x.spilling.Wait(); err != nil {
 		return nil, err
 	}
 	var out []identityKey
@@ -319,17 +320,17 @@ func (x *IdentityIndex) makeRoom(entries int) error {
 	if x.mem.size < entries {
 		return nil
 	}
-	if err := x.spilling.wait(); err != nil {
+	if err := x.spilling.Wait(); err != nil {
 		return err
 	}
 	x.mem, x.full = x.full, x.mem
-	x.spilling.start(func() error { return x.write(x.full) })
+	x.spilling.Start(func() error { return x.write(x.full) })
 	return nil
 }
 
 // spill turns what is in memory into a run.
 func (x *IdentityIndex) spill() error {
-	if err := x.spilling.wait(); err != nil || x.mem.size == 0 {
+	if err := x.spilling.Wait(); err != nil || x.mem.size == 0 {
 		return err
 	}
 	return x.write(x.mem)
@@ -374,7 +375,7 @@ func (x *IdentityIndex) damaged(err error) error {
 
 // Close releases the index and removes the files that no manifest names.
 func (x *IdentityIndex) Close() {
-	_ = x.spilling.wait() // of a file that is removed
+	_ = x.spilling.Wait() // of a file that is removed
 	for _, r := range x.runs {
 		r.close()
 	}

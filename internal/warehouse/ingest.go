@@ -9,6 +9,7 @@ import (
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/parquet"
+	"github.com/lakeward/lakeward/internal/together"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -21,7 +22,7 @@ type BatchWriter struct {
 	change  lakeward.Change
 	out     *tableWriter     // the open part of the dataset's files
 	parts   int              // begun
-	writing beside           // of the last chunk into out
+	writing together.Task    // of the last chunk into out
 	stores  []*profileWriter // of each policy; none for records that do not feed profiles
 	seen    *roaring.Bitmap  // profiles of all records, under the first policy
 	payload *payloadWriter   // nil if the records have none
@@ -78,7 +79,7 @@ func (b *BatchWriter) nextPart() (err error) {
 
 // finishedParts ends the open part, so that all rows written so far can be read, and returns the files.
 func (b *BatchWriter) finishedParts() ([]lakeward.DataFile, error) {
-	if err := b.writing.wait(); err != nil {
+	if err := b.writing.Wait(); err != nil {
 		return nil, err
 	}
 	if b.out.data.Rows > 0 {
@@ -104,9 +105,9 @@ func (b *BatchWriter) endPart() error {
 // beside the work on profiles.
 func (b *BatchWriter) Write(ctx context.Context, c *vector.Chunk) (err error) {
 	to := b.out
-	b.writing.start(func() error { return to.add(c) })
+	b.writing.Start(func() error { return to.add(c) })
 	defer func() {
-		if werr := b.writing.wait(); err == nil { // also after an error: the chunk is the caller's again
+		if werr := b.writing.Wait(); err == nil { // also after an error: the chunk is the caller's again
 			err = werr
 		}
 	}()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/parquet"
+	"github.com/lakeward/lakeward/internal/together"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -201,7 +202,7 @@ func (w *Warehouse) SaveEvaluation(ctx context.Context, s *Snapshot, members map
 	change := lakeward.Change{Base: s.Generation, Kind: "evaluation", At: at, Of: s.Policy, NextNumber: s.NextNumber, Task: task}
 	ids := slices.Sorted(maps.Keys(members))
 	written := make([]lakeward.Membership, len(ids))
-	err := together(len(ids), func(i int) error {
+	err := together.Each(len(ids), func(i int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

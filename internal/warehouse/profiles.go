@@ -10,6 +10,7 @@ import (
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/parquet"
+	"github.com/lakeward/lakeward/internal/together"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -86,7 +87,7 @@ type profileWriter struct {
 	linked  *roaring.Bitmap // profiles whose identities changed (RUN-03)
 	heirs   []heir
 	written []lakeward.ProfileFile
-	ending  beside // of the files that were written last; until then they are neither in written nor in snap
+	ending  together.Task // of the files that were written last; until then they are neither in written nor in snap
 	kept    []lakeward.EventFile
 	rows    map[lakeward.BatchID][]lakeward.DataFile // of older batches, once they are needed
 }
@@ -225,7 +226,7 @@ func (p *profileWriter) flush(ctx context.Context) error {
 
 // write writes the profiles of a merger, and takes away those that are retired.
 func (p *profileWriter) write(ctx context.Context, m *merger) error {
-	if err := p.ending.wait(); err != nil {
+	if err := p.ending.Wait(); err != nil {
 		return err
 	}
 	m.retired.And(p.all)
@@ -248,7 +249,7 @@ func (p *profileWriter) write(ctx context.Context, m *merger) error {
 	p.all.AndNot(retired)
 	p.touched.Or(numbers)
 	p.touched.AndNot(retired)
-	p.ending.start(func() error { return p.end(open, numbers, retired) })
+	p.ending.Start(func() error { return p.end(open, numbers, retired) })
 	return nil
 }
 
@@ -327,7 +328,7 @@ func (w *Warehouse) openPolicy(ctx context.Context, sandbox string, policy Polic
 
 // change is what was written, as a commit takes it.
 func (p *profileWriter) change() (c lakeward.ProfileChange, err error) {
-	if err := p.ending.wait(); err != nil {
+	if err := p.ending.Wait(); err != nil {
 		return c, err
 	}
 	if p.before == nil {
@@ -345,7 +346,7 @@ func into(c *lakeward.Change, first lakeward.ProfileChange) {
 
 // discard removes what was written.
 func (p *profileWriter) discard() {
-	_ = p.ending.wait() // whoever discards has an error already
+	_ = p.ending.Wait() // whoever discards has an error already
 	for _, pf := range p.written {
 		p.w.discard(pf.Table, pf.Identities, pf.Fragments)
 	}

@@ -225,7 +225,7 @@ func (p *profileWriter) forget(ctx context.Context, sums []byte) error {
 // compare notes, file by file, which profiles have other identities than before the rebuild, and which carry on
 // profiles of other numbers.
 func (p *profileWriter) compare() error {
-	if err := p.ending.wait(); err != nil {
+	if err := p.ending.Wait(); err != nil {
 		return err
 	}
 	p.linked = roaring.New()

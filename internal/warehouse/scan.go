@@ -8,10 +8,10 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/parquet"
+	"github.com/lakeward/lakeward/internal/together"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -100,22 +100,17 @@ func (sc *scan) open(s *Snapshot, selection *roaring.Bitmap) error {
 	}
 	defer runtime.KeepAlive(s) // from here on the open files keep themselves
 	all := roaring.New()
-	var opening errgroup.Group // a file is held against its hash first, which takes a while
-	opening.SetLimit(runtime.GOMAXPROCS(0))
 	lives := s.live(selection)
-	files := make([]*fileScan, len(lives))
-	for i, live := range lives {
-		if live.IsEmpty() {
-			continue
-		}
+	for _, live := range lives {
 		all.Or(live)
-		opening.Go(func() (err error) {
-			defer lakeward.Rescue(&err)
-			files[i], err = sc.openFile(s.Profiles[i], live)
-			return err
-		})
 	}
-	err := opening.Wait()
+	files := make([]*fileScan, len(lives))
+	err := together.Each(len(lives), func(i int) (err error) { // a file is held against its hash first, which takes a while
+		if !lives[i].IsEmpty() {
+			files[i], err = sc.openFile(s.Profiles[i], lives[i])
+		}
+		return err
+	})
 	sc.files = slices.DeleteFunc(files, func(f *fileScan) bool { return f == nil })
 	if err != nil {
 		return err

@@ -2,27 +2,9 @@ package warehouse
 
 import (
 	"github.com/lakeward/lakeward/internal/parquet"
+	"github.com/lakeward/lakeward/internal/together"
 	"github.com/lakeward/lakeward/internal/vector"
 )
-
-// beside is a piece of work that goes on beside its caller, who waits for it before the next one begins.
-type beside struct{ done chan error }
-
-func (b *beside) start(work func() error) {
-	done := make(chan error, 1)
-	b.done = done
-	go func() { done <- rescued(work) }()
-}
-
-// wait returns the error of the work, once; nil if there is none on its way.
-func (b *beside) wait() error {
-	if b.done == nil {
-		return nil
-	}
-	err := <-b.done
-	b.done = nil
-	return err
-}
 
 // tableChunk collects the rows of a file until there are enough to write, which happens while the next ones are
 // collected. Its user ends or stops it.
@@ -31,7 +13,7 @@ type tableChunk struct {
 	out     *tableWriter
 	columns []parquet.Column
 	full    vector.Chunk // on its way to the file, or free
-	writing beside
+	writing together.Task
 	names   []nameTable // of each column
 }
 
@@ -61,11 +43,11 @@ func (t *tableChunk) ready() error {
 func (t *tableChunk) room() int { return vector.MaxRows - t.Len }
 
 func (t *tableChunk) flush() error {
-	if err := t.writing.wait(); err != nil {
+	if err := t.writing.Wait(); err != nil {
 		return err
 	}
 	t.Chunk, t.full = t.full, t.Chunk
-	t.writing.start(func() error { return t.out.add(&t.full) })
+	t.writing.Start(func() error { return t.out.add(&t.full) })
 	t.reset()
 	return nil
 }
@@ -75,11 +57,11 @@ func (t *tableChunk) end() error {
 	if err := t.flush(); err != nil {
 		return err
 	}
-	return t.writing.wait()
+	return t.writing.Wait()
 }
 
 // stop waits for what is being written; for a file that nobody will need.
-func (t *tableChunk) stop() { _ = t.writing.wait() }
+func (t *tableChunk) stop() { _ = t.writing.Wait() }
 
 // appendName adds a text that stands in many rows to a column.
 func (t *tableChunk) appendName(column int, name string) {

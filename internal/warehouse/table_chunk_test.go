@@ -121,7 +121,7 @@ func TestErrorOfFilesThatEndBeside(t *testing.T) {
 			}
 			p := newProfileWriter(w, &Snapshot{}, testIndex(t, t.TempDir()), Policy{})
 			synctest.Test(t, func(t *testing.T) {
-				p.ending.start(func() error { return p.end([]*tableWriter{out}, roaring.BitmapOf(1), roaring.New()) })
+				p.ending.Start(func() error { return p.end([]*tableWriter{out}, roaring.BitmapOf(1), roaring.New()) })
 				if err := need(p); !errors.Is(err, fs.ErrClosed) {
 					t.Errorf("the error is %v", err)
 				}

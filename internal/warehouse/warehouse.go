@@ -24,6 +24,7 @@ import (
 
 	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/parquet"
+	"github.com/lakeward/lakeward/internal/together"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
@@ -254,16 +255,16 @@ func (w *Warehouse) finish(t *tableWriter) (lakeward.DataFile, error) {
 
 // finishAll ends files beside each other, so that the disk is waited for once.
 func (w *Warehouse) finishAll(tables []*tableWriter) ([]lakeward.DataFile, error) {
-	out, work := make([]lakeward.DataFile, len(tables)), make([]beside, len(tables))
+	out, work := make([]lakeward.DataFile, len(tables)), make([]together.Task, len(tables))
 	for i, t := range tables {
-		work[i].start(func() (err error) {
+		work[i].Start(func() (err error) {
 			out[i], err = w.finish(t)
 			return err
 		})
 	}
 	var err error
 	for i := range work {
-		err = errors.Join(err, work[i].wait())
+		err = errors.Join(err, work[i].Wait())
 	}
 	return out, err
 }

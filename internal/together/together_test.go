@@ -1,4 +1,4 @@
-package warehouse
+package together
 
 import (
 	"errors"
@@ -23,16 +23,16 @@ func TestTogetherTellsErrorsAndPanics(t *testing.T) {
 			return nil
 		}, lakeward.FailInternal},
 	} {
-		if err := together(5, test.do); lakeward.CodeOf(err) != test.want || err != nil == (test.want == "") {
+		if err := Each(5, test.do); lakeward.CodeOf(err) != test.want || err != nil == (test.want == "") {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
-	if err := together(2, func(int) error { return full }); !errors.Is(err, full) {
+	if err := Each(2, func(int) error { return full }); !errors.Is(err, full) {
 		t.Errorf("%v", err)
 	}
-	var b beside
-	b.start(func() error { panic("a bug") })
-	if err := b.wait(); lakeward.CodeOf(err) != lakeward.FailInternal {
+	var b Task
+	b.Start(func() error { panic("a bug") })
+	if err := b.Wait(); lakeward.CodeOf(err) != lakeward.FailInternal {
 		t.Errorf("a panic beside is told as %v", err)
 	}
 }
