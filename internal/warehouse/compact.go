@@ -279,14 +279,8 @@ type rowFeed []*rowSource
 
 // rowSource reads one file front to back.
 type rowSource struct {
-	data   lakeward.DataFile
-	live   *roaring.Bitmap // profiles whose rows here count
-	table  *table
-	reader *parquet.Reader
-	cols   []vector.Vector
-	rows   []int64
-	start  int64
-	at     int
+	fileCursor
+	live *roaring.Bitmap // profiles whose rows here count
 }
 
 // openFeed opens a file beside each profile file that has live rows.
@@ -300,10 +294,10 @@ func (w *Warehouse) openFeed(files []ProfileFile, live []*roaring.Bitmap, column
 		if err != nil {
 			return f, err
 		}
-		s := &rowSource{data: file(pf), live: live[i], table: t, cols: make([]vector.Vector, len(columns))}
+		s := &rowSource{live: live[i]}
 		f = append(f, s)
-		if s.reader, err = t.ReaderOf(columns); err != nil {
-			return f, sourceError(s.data, err)
+		if err := s.begin(t, file(pf), columns); err != nil {
+			return f, err
 		}
 	}
 	return f, nil
@@ -335,45 +329,20 @@ func (f rowFeed) each(number uint32, fn func(cols []vector.Vector, row int) erro
 
 func (s *rowSource) each(number uint32, fn func(cols []vector.Vector, row int) error) error {
 	for {
-		if s.at == len(s.rows) {
-			if more, err := s.more(); err != nil || !more {
-				return err
-			}
+		ok, err := s.toProfile(number)
+		if err == nil && ok {
+			err = fn(s.cols, s.at)
 		}
-		n := uint32(s.cols[0].Ints[s.at])
-		if n > number {
-			return nil
-		}
-		if n == number {
-			if err := fn(s.cols, s.at); err != nil {
-				return err
-			}
+		if err != nil || !ok {
+			return err
 		}
 		s.at++
 	}
 }
 
-// more reads the next rows; false at the end of the file.
-func (s *rowSource) more() (bool, error) {
-	s.start += int64(len(s.rows))
-	s.rows, s.at = s.rows[:0], 0
-	for row := s.start; row < s.data.Rows && len(s.rows) < vector.MaxRows; row++ {
-		s.rows = append(s.rows, row)
-	}
-	if len(s.rows) == 0 {
-		return false, nil
-	}
-	if err := s.reader.Gather(s.rows, s.cols); err != nil {
-		return false, sourceError(s.data, err)
-	}
-	return true, nil
-}
-
 func (f rowFeed) close() {
 	for _, s := range f {
-		if s.reader != nil {
-			_ = s.reader.Close()
-		}
+		s.close()
 		_ = s.table.Close()
 	}
 }

@@ -30,14 +30,7 @@ type Events struct {
 
 // eventCursor reads an event file front to back.
 type eventCursor struct {
-	table  *table
-	reader *parquet.Reader
-	data   lakeward.DataFile
-	cols   []vector.Vector
-	rows   []int64
-	start  int64
-	at     int
-
+	fileCursor
 	ids      *parquet.Reader // of _id alone, once it is needed
 	recoding []recoding      // of the texts of each column
 }
@@ -64,48 +57,14 @@ func (w *Warehouse) ScanEvents(s *Snapshot, leaves []lakeward.Leaf) (*Events, er
 func (e *Events) From(number uint32) (*Events, error) {
 	out := &Events{shares: true, item: e.item, columns: e.columns, paths: e.paths, places: e.places, id: e.id, adopted: e.adopted}
 	for _, c := range e.files {
-		own := &eventCursor{table: c.table, data: c.data, cols: make([]vector.Vector, len(e.columns))}
-		var err error
-		if own.start, err = firstRow(c.table, c.data.Rows, number); err == nil {
-			own.reader, err = c.table.ReaderOf(e.columns)
-		}
-		if err != nil {
+		own := &eventCursor{}
+		if err := own.from(&c.fileCursor, e.columns, number); err != nil {
 			out.Close()
-			return nil, sourceError(c.data, err)
+			return nil, err
 		}
 		out.files = append(out.files, own)
 	}
 	return out, nil
-}
-
-// firstRow is a row of a file sorted by number, at which reading finds all rows from a number on, and few before them.
-func firstRow(t *table, rows int64, number uint32) (int64, error) {
-	low, high := int64(0), (rows-1)/vector.MaxRows // the block whose first row is less than number, the last one that may be
-	column := []parquet.Column{{Path: "number", Kind: vector.Int}}
-	found := make([]vector.Vector, 1)
-	for low < high && number > 0 {
-		middle := (low + high + 1) / 2
-		r, err := t.ReaderOf(column)
-		if err != nil {
-			return 0, err
-		}
-		err = r.Gather([]int64{middle * vector.MaxRows}, found)
-		if cerr := r.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
-			return 0, err
-		}
-		if uint32(found[0].Ints[0]) < number {
-			low = middle
-		} else {
-			high = middle - 1
-		}
-	}
-	if number == 0 {
-		return 0, nil
-	}
-	return low * vector.MaxRows, nil
 }
 
 // adoptedEvents are those of retired profiles of one file, by heir.
@@ -130,14 +89,12 @@ func (e *Events) adopt(s *Snapshot) error {
 		if old.IsEmpty() {
 			continue
 		}
-		c := &eventCursor{data: f.Table, cols: make([]vector.Vector, len(columns))}
-		reader, err := e.files[i].table.ReaderOf(columns)
-		if err != nil {
-			return sourceError(f.Table, err)
+		c := &eventCursor{}
+		if err := c.begin(e.files[i].table, f.Table, columns); err != nil {
+			return err
 		}
-		c.reader = reader
 		owned, err := c.collect(s, old)
-		if cerr := reader.Close(); err == nil {
+		if cerr := c.reader.Close(); err == nil {
 			err = cerr
 		}
 		if err != nil {
@@ -205,16 +162,13 @@ func (w *Warehouse) scanEventFiles(files []EventFile, leaves []lakeward.Leaf, na
 	}
 	e.files = make([]*eventCursor, len(files))
 	err := together.Each(len(files), func(i int) error { // the first time somebody opens a file all of it is read
-		c := &eventCursor{data: files[i].Table, cols: make([]vector.Vector, len(e.columns))}
+		c := &eventCursor{}
 		e.files[i] = c
-		var err error
-		if c.table, err = w.open(c.data); err != nil {
+		t, err := w.open(files[i].Table)
+		if err != nil {
 			return err
 		}
-		if c.reader, err = c.table.ReaderOf(e.columns); err != nil {
-			return sourceError(c.data, err)
-		}
-		return nil
+		return c.begin(t, files[i].Table, e.columns)
 	})
 	if err != nil {
 		e.Close()
@@ -251,9 +205,7 @@ func (e *Events) Close() {
 		if c == nil {
 			continue // never opened, after an error
 		}
-		if c.reader != nil {
-			_ = c.reader.Close()
-		}
+		c.close()
 		if c.ids != nil {
 			_ = c.ids.Close()
 		}
@@ -261,37 +213,4 @@ func (e *Events) Close() {
 			_ = c.table.Close()
 		}
 	}
-}
-
-// toProfile skips the rows of profiles before a number; ok says that the next one is its.
-func (c *eventCursor) toProfile(number uint32) (ok bool, err error) {
-	for {
-		ok, err := c.more()
-		if err != nil || !ok {
-			return false, err
-		}
-		if n := uint32(c.cols[0].Ints[c.at]); n >= number {
-			return n == number, nil
-		}
-		c.at++
-	}
-}
-
-// more makes sure that there is a current row; false at the end of the file.
-func (c *eventCursor) more() (bool, error) {
-	if c.at < len(c.rows) {
-		return true, nil
-	}
-	c.start += int64(len(c.rows))
-	c.rows, c.at = c.rows[:0], 0
-	for row := c.start; row < c.data.Rows && len(c.rows) < vector.MaxRows; row++ {
-		c.rows = append(c.rows, row)
-	}
-	if len(c.rows) == 0 {
-		return false, nil
-	}
-	if err := c.reader.Gather(c.rows, c.cols); err != nil {
-		return false, sourceError(c.data, err)
-	}
-	return true, nil
 }

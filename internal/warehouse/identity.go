@@ -46,16 +46,10 @@ type identity struct {
 	source           string
 }
 
-// identityCursor reads an identities file front to back.
+// identityCursor reads the values of a namespace.
 type identityCursor struct {
-	table     *table
-	reader    *parquet.Reader
+	fileCursor
 	namespace string
-	data      lakeward.DataFile
-	cols      []vector.Vector
-	rows      []int64
-	start     int64 // row of the file at which cols starts
-	at        int
 }
 
 // openIdentities starts reading the values of a namespace.
@@ -64,41 +58,17 @@ func (w *Warehouse) openIdentities(d lakeward.DataFile, namespace string) (*iden
 	if err != nil {
 		return nil, err
 	}
-	c := &identityCursor{table: t, namespace: namespace, data: d, cols: make([]vector.Vector, 3)}
-	paths, kinds := []string{"number", "namespace", "value"}, []vector.Kind{vector.Int, vector.String, vector.String}
-	c.reader, err = t.Reader(paths, kinds)
-	if err != nil {
+	c := &identityCursor{namespace: namespace}
+	if err := c.begin(t, d, identityColumns()[:3]); err != nil {
 		c.close()
-		return nil, sourceError(d, err)
+		return nil, err
 	}
 	return c, nil
 }
 
 func (c *identityCursor) close() {
-	if c.reader != nil {
-		_ = c.reader.Close()
-	}
+	c.fileCursor.close()
 	_ = c.table.Close()
-}
-
-// more makes sure that there is a current row; false at the end of the file.
-func (c *identityCursor) more() (bool, error) {
-	if c.at < len(c.rows) {
-		return true, nil
-	}
-	c.start += int64(len(c.rows))
-	n := min(vector.MaxRows, c.data.Rows-c.start)
-	c.rows, c.at = c.rows[:0], 0
-	for i := range n {
-		c.rows = append(c.rows, c.start+i)
-	}
-	if n <= 0 {
-		return false, nil
-	}
-	if err := c.reader.Gather(c.rows, c.cols); err != nil {
-		return false, sourceError(c.data, err)
-	}
-	return true, nil
 }
 
 // appendValues adds the values of a profile in the cursor's namespace; numbers ascend from call to call.
@@ -153,32 +123,24 @@ func (w *Warehouse) eachRow(d lakeward.DataFile, live *roaring.Bitmap, columns [
 		return err
 	}
 	defer t.Close()
-	numbers, err := t.Reader([]string{columns[0].Path}, []vector.Kind{vector.Int})
-	if err != nil {
-		return sourceError(d, err)
+	var c fileCursor
+	defer c.close()
+	if err := c.begin(t, d, columns[:1]); err != nil {
+		return err
 	}
-	defer numbers.Close()
-	paths, kinds := make([]string, len(columns)), make([]vector.Kind, len(columns))
-	for i, c := range columns {
-		paths[i], kinds[i] = c.Path, c.Kind
-	}
-	values, err := t.Reader(paths, kinds)
+	values, err := t.ReaderOf(columns)
 	if err != nil {
 		return sourceError(d, err)
 	}
 	defer values.Close()
 	r := rowPicker{live: live.Iterator(), last: live.Maximum(), cols: make([]vector.Vector, len(columns)), values: values, fn: fn}
-	window, rows := make([]vector.Vector, 1), make([]int64, 0, vector.MaxRows)
-	for at := int64(0); at < d.Rows && !r.done; at += int64(len(rows)) {
-		rows = rows[:0]
-		for row := at; row < d.Rows && len(rows) < vector.MaxRows; row++ {
-			rows = append(rows, row)
+	for ; !r.done; c.at = len(c.rows) {
+		if ok, err := c.more(); err != nil {
+			return err
+		} else if !ok {
+			break
 		}
-		err := numbers.Gather(rows, window)
-		if err == nil {
-			err = r.pick(rows, window[0].Ints)
-		}
-		if err != nil {
+		if err := r.pick(c.rows, c.cols[0].Ints); err != nil {
 			return sourceError(d, err)
 		}
 	}

@@ -46,14 +46,10 @@ func (w *Warehouse) ScanIdentities(s *Snapshot) (*Identities, error) {
 func (x *Identities) From(number uint32) (*Identities, error) {
 	out := &Identities{shares: true}
 	for _, s := range x.feed {
-		own := &rowSource{data: s.data, live: s.live, table: s.table, cols: make([]vector.Vector, len(mapColumns()))}
-		var err error
-		if own.start, err = firstRow(s.table, s.data.Rows, number); err == nil {
-			own.reader, err = s.table.ReaderOf(mapColumns())
-		}
-		if err != nil {
+		own := &rowSource{live: s.live}
+		if err := own.from(&s.fileCursor, mapColumns(), number); err != nil {
 			out.Close()
-			return nil, sourceError(s.data, err)
+			return nil, err
 		}
 		out.feed = append(out.feed, own)
 	}

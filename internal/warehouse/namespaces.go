@@ -43,21 +43,16 @@ func (w *Warehouse) namespacesOf(ctx context.Context, d lakeward.DataFile, into 
 		return err
 	}
 	defer t.Close()
-	reader, err := t.Reader([]string{"number", "namespace"}, []vector.Kind{vector.Int, vector.String})
-	if err != nil {
-		return sourceError(d, err)
+	var c fileCursor
+	defer c.close()
+	if err := c.begin(t, d, identityColumns()[:2]); err != nil {
+		return err
 	}
-	defer reader.Close()
-	cols, rows, numbers := make([]vector.Vector, 2), make([]int64, 0, vector.MaxRows), map[string][]uint32{}
-	for at := int64(0); at < d.Rows; at += int64(len(rows)) {
-		rows = rows[:0]
-		for row := at; row < d.Rows && len(rows) < vector.MaxRows; row++ {
-			rows = append(rows, row)
+	for numbers := map[string][]uint32{}; ; c.at = len(c.rows) {
+		if ok, err := c.more(); err != nil || !ok {
+			return err
 		}
-		if err := reader.Gather(rows, cols); err != nil {
-			return sourceError(d, err)
-		}
-		byNamespace(cols, numbers)
+		byNamespace(c.cols, numbers)
 		for namespace, list := range numbers {
 			if into[namespace] == nil {
 				into[namespace] = roaring.New()
@@ -69,7 +64,6 @@ func (w *Warehouse) namespacesOf(ctx context.Context, d lakeward.DataFile, into 
 			return err
 		}
 	}
-	return nil
 }
 
 // byNamespace adds the numbers of a chunk's rows to the lists of their namespaces.

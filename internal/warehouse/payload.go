@@ -117,7 +117,7 @@ func (p *payloadWriter) order() []int32 {
 // Payload hands out columns of an uploaded list by profile, in the order of their numbers. It holds a window of each
 // file, of which there is one for some 60 MB of the list, and the rows of those whom others carry on since then.
 type Payload struct {
-	files     []*eventCursor
+	files     []*fileCursor
 	fields    []lakeward.Leaf
 	out       []vector.Vector
 	inherited map[uint32]int  // positions in legacy, by heir
@@ -142,30 +142,26 @@ func (w *Warehouse) OpenPayload(s *Snapshot, list lakeward.Batch, fields []lakew
 			p.Close()
 			return nil, err
 		}
-		c := &eventCursor{table: t, data: f, cols: make([]vector.Vector, len(fields)+1)}
+		c := &fileCursor{}
 		p.files = append(p.files, c)
-		if len(heirs) > 0 {
+		if err = c.begin(t, f, payloadColumns(fields)); err == nil && len(heirs) > 0 {
 			err = p.inherit(c, heirs)
-		}
-		if err == nil {
-			c.reader, err = t.ReaderOf(payloadColumns(fields))
 		}
 		if err != nil {
 			p.Close()
-			return nil, sourceError(f, err)
+			return nil, err
 		}
 	}
 	return p, nil
 }
 
 // inherit keeps the rows of retired profiles of a file for their heirs.
-func (p *Payload) inherit(f *eventCursor, heirs map[uint32][]uint32) error {
-	reader, err := f.table.ReaderOf(payloadColumns(p.fields))
-	if err != nil {
+func (p *Payload) inherit(f *fileCursor, heirs map[uint32][]uint32) error {
+	var c fileCursor
+	defer c.close()
+	if err := c.begin(f.table, f.data, payloadColumns(p.fields)); err != nil {
 		return err
 	}
-	defer reader.Close()
-	c := &eventCursor{reader: reader, data: f.data, cols: make([]vector.Vector, len(p.legacy))}
 	for ; ; c.at++ {
 		ok, err := c.more()
 		if err != nil || !ok {
@@ -242,9 +238,7 @@ func (p *Payload) row(number uint32) (cols []vector.Vector, at int, err error) {
 // Close releases the files.
 func (p *Payload) Close() {
 	for _, c := range p.files {
-		if c.reader != nil {
-			_ = c.reader.Close()
-		}
+		c.close()
 		_ = c.table.Close()
 	}
 }

@@ -83,7 +83,7 @@ type scan struct {
 type fileScan struct {
 	table  *table
 	reader *parquet.Reader
-	rows   rowFinder
+	held   *ascending      // all numbers of the file
 	got    []vector.Vector // of the current window
 	taken  int             // of got, while a window is put together
 	live   *numberIter
@@ -126,7 +126,7 @@ func (sc *scan) openFile(pf ProfileFile, live *roaring.Bitmap) (*fileScan, error
 	if err != nil {
 		return nil, err
 	}
-	f := &fileScan{table: t, live: newNumberIter(live), rows: newRowFinder(pf.Numbers), got: make([]vector.Vector, len(sc.fields))}
+	f := &fileScan{table: t, live: newNumberIter(live), held: newAscending(pf.Numbers), got: make([]vector.Vector, len(sc.fields))}
 	if f.reader, err = t.ReaderOf(parquet.ColumnsOf(sc.fields)); err != nil {
 		return f, sourceError(pf.Table, err)
 	}
@@ -180,7 +180,8 @@ func (sc *scan) next() (*Profiles, error) {
 		}
 		holders++
 		for _, number := range f.want {
-			f.at = append(f.at, f.rows.row(number))
+			f.held.has(number)
+			f.at = append(f.at, f.held.rank())
 		}
 		if err := f.reader.Gather(f.at, f.got); err != nil {
 			return nil, sourceError(f.table.data(), err)
@@ -303,21 +304,4 @@ func (n *numberIter) through(last uint32, out []uint32) []uint32 {
 		out = append(out, n.it.Next())
 	}
 	return out
-}
-
-// rowFinder turns ascending numbers into rows of a file: the rank among all its numbers.
-type rowFinder struct {
-	it roaring.IntPeekable
-	at int64
-}
-
-func newRowFinder(numbers *roaring.Bitmap) rowFinder { return rowFinder{it: numbers.Iterator()} }
-
-// row returns the row of number, which the file holds and which is greater than the last one asked for.
-func (r *rowFinder) row(number uint32) int64 {
-	for r.it.PeekNext() < number {
-		r.it.Next()
-		r.at++
-	}
-	return r.at
 }
