@@ -169,18 +169,10 @@ type cutter struct {
 
 func (c *cutter) add(f lakeward.DataFile, rows *roaring.Bitmap) {
 	for !rows.IsEmpty() {
-		take := rows
-		if room := c.limit - c.open.rows; int64(rows.GetCardinality()) > room {
-			last, err := rows.Select(uint32(room)) // the first row that does not fit
-			if err != nil {
-				return
-			}
-			take = rows.Clone()
-			take.RemoveRange(uint64(last), 1<<32)
-		}
+		take, rest := parted(rows, c.limit-c.open.rows)
 		c.open.pieces = append(c.open.pieces, datasetPiece{f, take})
 		c.open.rows += int64(take.GetCardinality())
-		rows = roaring.AndNot(rows, take)
+		rows = rest
 		if c.open.rows >= c.limit {
 			c.close()
 		}

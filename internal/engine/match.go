@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"math"
 	"slices"
 	"sync"
 
@@ -132,10 +131,7 @@ func (m *matcher) decide(ctx context.Context, w *warehouse.Warehouse, open *shar
 		}
 	}()
 	defer lakeward.Rescue(&err)
-	part, first, err := partOf(all, from, to)
-	if err != nil {
-		return err
-	}
+	part, first := partOf(all, from, to)
 	var own []beside
 	defer func() {
 		for _, c := range own {
@@ -165,23 +161,14 @@ func (m *matcher) decide(ctx context.Context, w *warehouse.Warehouse, open *shar
 	return nil
 }
 
-// partOf are the profiles of some chunks, and the first number.
-func partOf(all *roaring.Bitmap, from, to int) (part *roaring.Bitmap, first uint32, err error) {
-	part = all.Clone()
+// partOf are the profiles of some chunks, at least one, and the number to begin at.
+func partOf(all *roaring.Bitmap, from, to int) (part *roaring.Bitmap, first uint32) {
+	_, rest := parted(all, int64(from)*vector.MaxRows)
+	part, _ = parted(rest, int64(to-from)*vector.MaxRows)
 	if from > 0 {
-		if first, err = all.Select(uint32(from * vector.MaxRows)); err != nil {
-			return nil, 0, err
-		}
-		part.RemoveRange(0, uint64(first))
+		first = part.Minimum()
 	}
-	if behind := uint64(to) * vector.MaxRows; behind < all.GetCardinality() {
-		end, err := all.Select(uint32(behind))
-		if err != nil {
-			return nil, 0, err
-		}
-		part.RemoveRange(uint64(end), math.MaxUint32+1)
-	}
-	return part, first, nil
+	return part, first
 }
 
 // match decides the profiles of a chunk for every rule.

@@ -272,17 +272,26 @@ func (s *selection) cut(limit int64) {
 
 // cutEvenly is cut for profiles that give one row each.
 func (s *selection) cutEvenly(limit int64) {
-	rest := s.numbers.Clone()
-	s.rows = int64(rest.GetCardinality())
-	for int64(rest.GetCardinality()) > limit {
-		last, err := rest.Select(uint32(limit)) // the first that does not fit
-		if err != nil {
-			break
+	s.rows = int64(s.numbers.GetCardinality())
+	for head, rest := parted(s.numbers, limit); ; head, rest = parted(rest, limit) {
+		s.parts = append(s.parts, part{numbers: head, rows: int64(head.GetCardinality())})
+		if rest.IsEmpty() {
+			return
 		}
-		head := rest.Clone()
-		head.RemoveRange(uint64(last), 1<<32)
-		rest.RemoveRange(0, uint64(last))
-		s.parts = append(s.parts, part{numbers: head, rows: limit})
 	}
-	s.parts = append(s.parts, part{numbers: rest, rows: int64(rest.GetCardinality())})
+}
+
+// parted is a set in two: its first n, and the rest.
+func parted(set *roaring.Bitmap, n int64) (head, rest *roaring.Bitmap) {
+	if int64(set.GetCardinality()) <= n {
+		return set.Clone(), roaring.New()
+	}
+	first, err := set.Select(uint32(n)) // of the rest
+	if err != nil {
+		return set.Clone(), roaring.New() // it has one, since it has more than n
+	}
+	head, rest = set.Clone(), set.Clone()
+	head.RemoveRange(uint64(first), 1<<32)
+	rest.RemoveRange(0, uint64(first))
+	return head, rest
 }
