@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"regexp"
+	"runtime"
 	"slices"
 	"time"
 
@@ -268,6 +269,11 @@ func (e *Engine) expireIn(ctx context.Context, sandbox string, at time.Time) err
 
 // expireOf does the same for the audiences of one merge policy.
 func (e *Engine) expireOf(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, at time.Time) error {
+	head, err := e.warehouse.SnapshotOf(ctx, sandbox, policy, 0)
+	if err != nil {
+		return err
+	}
+	defer runtime.KeepAlive(head) // so that its generation can be read once more
 	due, err := e.store.ExpiredAudiences(ctx, at)
 	if err != nil {
 		return err
@@ -281,7 +287,7 @@ func (e *Engine) expireOf(ctx context.Context, sandbox string, policy lakeward.M
 	if len(nobody) == 0 {
 		return nil
 	}
-	snap, err := e.warehouse.SnapshotOf(ctx, sandbox, policy, 0, slices.Collect(maps.Keys(nobody))...)
+	snap, err := e.warehouse.SnapshotOf(ctx, sandbox, policy, head.Generation, slices.Collect(maps.Keys(nobody))...)
 	if err != nil {
 		return err
 	}
