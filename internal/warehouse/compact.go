@@ -290,13 +290,9 @@ func (w *Warehouse) openFeed(files []ProfileFile, live []*roaring.Bitmap, column
 		if live[i].IsEmpty() {
 			continue
 		}
-		t, err := w.open(file(pf))
-		if err != nil {
-			return f, err
-		}
 		s := &rowSource{live: live[i]}
 		f = append(f, s)
-		if err := s.begin(t, file(pf), columns); err != nil {
+		if err := s.open(w, file(pf), columns); err != nil {
 			return f, err
 		}
 	}
@@ -343,6 +339,5 @@ func (s *rowSource) each(number uint32, fn func(cols []vector.Vector, row int) e
 func (f rowFeed) close() {
 	for _, s := range f {
 		s.close()
-		_ = s.table.Close()
 	}
 }

@@ -15,9 +15,20 @@ type fileCursor struct {
 	rows   []int64         // of the file, at hand
 	start  int64           // the first of them
 	at     int             // the current one in cols
+	owner  bool            // of the table, which it opened
 }
 
-// begin starts reading columns at the front of a file.
+// open opens a file and starts reading columns at its front. Close it also after an error.
+func (c *fileCursor) open(w *Warehouse, d lakeward.DataFile, columns []parquet.Column) error {
+	t, err := w.open(d)
+	if err != nil {
+		return err
+	}
+	c.owner = true
+	return c.begin(t, d, columns)
+}
+
+// begin starts reading columns at the front of a file that another one opened.
 func (c *fileCursor) begin(t *table, d lakeward.DataFile, columns []parquet.Column) (err error) {
 	c.table, c.data, c.cols = t, d, make([]vector.Vector, len(columns))
 	if c.reader, err = t.ReaderOf(columns); err != nil {
@@ -69,10 +80,13 @@ func (c *fileCursor) toProfile(number uint32) (ok bool, err error) {
 	}
 }
 
-// close releases what the reader holds; the table may be another one's.
+// close releases the reader, and the file if it is its own.
 func (c *fileCursor) close() {
 	if c.reader != nil {
 		_ = c.reader.Close()
+	}
+	if c.owner {
+		_ = c.table.Close()
 	}
 }
 

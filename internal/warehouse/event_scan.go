@@ -16,9 +16,8 @@ import (
 
 // Events hands out the events of profiles, in the order of their numbers, then by timestamp and _id.
 type Events struct {
-	shares bool // the files belong to another reader
-	files  []*eventCursor
-	item   vector.Shape
+	files []*eventCursor
+	item  vector.Shape
 
 	columns []parquet.Column // that are read: number, timestamp, then the leaves
 	paths   [][]int          // of each leaf: the fields of the item down to its column
@@ -55,7 +54,7 @@ func (w *Warehouse) ScanEvents(s *Snapshot, leaves []lakeward.Leaf) (*Events, er
 // From is another reader of the same files, which begins at a number. It is closed before the reader that it comes from,
 // and may be used at the same time.
 func (e *Events) From(number uint32) (*Events, error) {
-	out := &Events{shares: true, item: e.item, columns: e.columns, paths: e.paths, places: e.places, id: e.id, adopted: e.adopted}
+	out := &Events{item: e.item, columns: e.columns, paths: e.paths, places: e.places, id: e.id, adopted: e.adopted}
 	for _, c := range e.files {
 		own := &eventCursor{}
 		if err := own.from(&c.fileCursor, e.columns, number); err != nil {
@@ -164,11 +163,7 @@ func (w *Warehouse) scanEventFiles(files []EventFile, leaves []lakeward.Leaf, na
 	err := together.Each(len(files), func(i int) error { // the first time somebody opens a file all of it is read
 		c := &eventCursor{}
 		e.files[i] = c
-		t, err := w.open(files[i].Table)
-		if err != nil {
-			return err
-		}
-		return c.begin(t, files[i].Table, e.columns)
+		return c.open(w, files[i].Table, e.columns)
 	})
 	if err != nil {
 		e.Close()
@@ -205,12 +200,9 @@ func (e *Events) Close() {
 		if c == nil {
 			continue // never opened, after an error
 		}
-		c.close()
 		if c.ids != nil {
 			_ = c.ids.Close()
 		}
-		if c.table != nil && !e.shares {
-			_ = c.table.Close()
-		}
+		c.close()
 	}
 }

@@ -54,21 +54,12 @@ type identityCursor struct {
 
 // openIdentities starts reading the values of a namespace.
 func (w *Warehouse) openIdentities(d lakeward.DataFile, namespace string) (*identityCursor, error) {
-	t, err := w.open(d)
-	if err != nil {
-		return nil, err
-	}
 	c := &identityCursor{namespace: namespace}
-	if err := c.begin(t, d, identityColumns()[:3]); err != nil {
+	if err := c.open(w, d, identityColumns()[:3]); err != nil {
 		c.close()
 		return nil, err
 	}
 	return c, nil
-}
-
-func (c *identityCursor) close() {
-	c.fileCursor.close()
-	_ = c.table.Close()
 }
 
 // appendValues adds the values of a profile in the cursor's namespace; numbers ascend from call to call.
@@ -118,17 +109,12 @@ func (w *Warehouse) eachRow(d lakeward.DataFile, live *roaring.Bitmap, columns [
 	if live.IsEmpty() || d.Path == "" {
 		return nil
 	}
-	t, err := w.open(d)
-	if err != nil {
-		return err
-	}
-	defer t.Close()
 	var c fileCursor
 	defer c.close()
-	if err := c.begin(t, d, columns[:1]); err != nil {
+	if err := c.open(w, d, columns[:1]); err != nil {
 		return err
 	}
-	values, err := t.ReaderOf(columns)
+	values, err := c.table.ReaderOf(columns)
 	if err != nil {
 		return sourceError(d, err)
 	}

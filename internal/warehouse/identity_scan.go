@@ -13,10 +13,9 @@ import (
 // Identities hands out the identities of profiles in the order of their numbers, as an identityMap (IDN-02): by
 // namespace a list of objects with id and primary.
 type Identities struct {
-	shares bool // the files belong to another reader
-	feed   rowFeed
-	rows   []identityRow // of the current profile
-	bytes  []byte        // of their texts
+	feed  rowFeed
+	rows  []identityRow // of the current profile
+	bytes []byte        // of their texts
 }
 
 // identityRow is an identity of the current profile; its texts stand in the bytes of the reader from start to cut to end.
@@ -44,7 +43,7 @@ func (w *Warehouse) ScanIdentities(s *Snapshot) (*Identities, error) {
 // From is another reader of the same files, which begins at a number. It is closed before the reader that it comes from,
 // and may be used at the same time.
 func (x *Identities) From(number uint32) (*Identities, error) {
-	out := &Identities{shares: true}
+	out := &Identities{}
 	for _, s := range x.feed {
 		own := &rowSource{live: s.live}
 		if err := own.from(&s.fileCursor, mapColumns(), number); err != nil {
@@ -57,15 +56,7 @@ func (x *Identities) From(number uint32) (*Identities, error) {
 }
 
 // Close releases the files.
-func (x *Identities) Close() {
-	if !x.shares {
-		x.feed.close()
-		return
-	}
-	for _, s := range x.feed {
-		_ = s.reader.Close()
-	}
-}
+func (x *Identities) Close() { x.feed.close() }
 
 // Append adds a map for each number to a vector; numbers ascend from call to call.
 func (x *Identities) Append(numbers []uint32, out *vector.Vector) error {

@@ -38,14 +38,9 @@ func (w *Warehouse) Namespaces(ctx context.Context, s *Snapshot) (map[string]*ro
 
 // namespacesOf reads who has identities of which namespace in a file.
 func (w *Warehouse) namespacesOf(ctx context.Context, d lakeward.DataFile, into map[string]*roaring.Bitmap) error {
-	t, err := w.open(d)
-	if err != nil {
-		return err
-	}
-	defer t.Close()
 	var c fileCursor
 	defer c.close()
-	if err := c.begin(t, d, identityColumns()[:2]); err != nil {
+	if err := c.open(w, d, identityColumns()[:2]); err != nil {
 		return err
 	}
 	for numbers := map[string][]uint32{}; ; c.at = len(c.rows) {

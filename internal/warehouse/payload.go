@@ -137,14 +137,10 @@ func (w *Warehouse) OpenPayload(s *Snapshot, list lakeward.Batch, fields []lakew
 		}
 	}
 	for _, f := range list.Payload {
-		t, err := w.open(f)
-		if err != nil {
-			p.Close()
-			return nil, err
-		}
 		c := &fileCursor{}
 		p.files = append(p.files, c)
-		if err = c.begin(t, f, payloadColumns(fields)); err == nil && len(heirs) > 0 {
+		err := c.open(w, f, payloadColumns(fields))
+		if err == nil && len(heirs) > 0 {
 			err = p.inherit(c, heirs)
 		}
 		if err != nil {
@@ -239,6 +235,5 @@ func (p *Payload) row(number uint32) (cols []vector.Vector, at int, err error) {
 func (p *Payload) Close() {
 	for _, c := range p.files {
 		c.close()
-		_ = c.table.Close()
 	}
 }
