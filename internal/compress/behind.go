@@ -7,10 +7,11 @@ import (
 	"github.com/lakeward/lakeward/internal/together"
 )
 
-// A writer behind holds at most behindBlocks blocks, one of which is being filled.
+// A writer behind holds at most behindBlocks blocks, one of which is being filled: more than a chunk of rows makes, so that
+// packing one and encoding the next do not wait for each other.
 const (
 	behindBlock  = 256 << 10
-	behindBlocks = 4
+	behindBlocks = 12
 )
 
 // Writer hands what is written to another writer in a goroutine of its own, so that packing goes on beside encoding. The

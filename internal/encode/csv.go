@@ -52,14 +52,24 @@ func (c *CSV) Write(chunk *vector.Chunk) error {
 	if len(chunk.Columns) != len(c.columns) {
 		return fmt.Errorf("csv: %d columns, want %d", len(chunk.Columns), len(c.columns))
 	}
+	for lo := 0; lo < chunk.Len; lo += band {
+		if err := c.write(chunk, lo, min(lo+band, chunk.Len)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write adds some rows of a chunk.
+func (c *CSV) write(chunk *vector.Chunk, lo, hi int) error {
 	for i := range c.columns {
 		behind := c.opt.Delimiter
 		if i == len(c.columns)-1 {
 			behind = c.end
 		}
-		c.render(&c.columns[i], &chunk.Columns[i], behind)
+		c.render(&c.columns[i], &chunk.Columns[i], behind, lo, hi)
 	}
-	for row := range chunk.Len {
+	for row := range hi - lo {
 		start := len(c.buf)
 		c.buf = appendRow(c.buf, c.columns, row)
 		if len(c.buf)-start > maxRowBytes {
@@ -91,26 +101,49 @@ func (c *CSV) flush() (err error) {
 }
 
 // render makes the text of a column's cells and what stands behind them.
-func (c *CSV) render(col *cells, v *vector.Vector, behind string) {
+func (c *CSV) render(col *cells, v *vector.Vector, behind string, lo, hi int) {
 	null := func(b []byte) []byte { return append(append(b, c.opt.Null...), behind...) }
-	if v.Dict != nil {
-		c.renderDict(col, v, null, behind)
-		return
+	col.around(nil, "")
+	switch {
+	case v.Dict != nil:
+		c.renderDict(col, v, null, behind, lo, hi)
+	case v.Kind == vector.Bool && !c.opt.QuoteAll:
+		col.around(nil, behind)
+		col.renderBools(v, lo, hi, c.opt.Null, "false", "true")
+	case v.Kind == vector.String && !v.AnyNull(lo, hi) && c.plainTexts(v, lo, hi):
+		col.around(nil, behind)
+		col.asTheyAre(v, lo, hi)
+	default:
+		col.render(lo, hi, func(b []byte, i int) []byte {
+			if v.IsNull(i) {
+				return null(b)
+			}
+			return append(c.appendValue(b, v, i), behind...)
+		})
 	}
-	col.render(v.Len, func(b []byte, i int) []byte {
-		if v.IsNull(i) {
-			return null(b)
+}
+
+// plainTexts reports whether texts stand in the file as they are.
+func (c *CSV) plainTexts(v *vector.Vector, lo, hi int) bool {
+	if c.opt.QuoteAll {
+		return false
+	}
+	from := v.Offsets[lo]
+	for _, to := range v.Offsets[lo+1 : hi+1] {
+		if from == to || v.Bytes[from] <= ' ' || v.Bytes[to-1] <= ' ' { // empty or to be trimmed
+			return false
 		}
-		return append(c.appendValue(b, v, i), behind...)
-	})
+		from = to
+	}
+	return !c.special.in(v.Bytes[v.Offsets[lo]:from])
 }
 
 // renderDict counts an entry that is ambiguous once for each row that has it, however often it is rendered.
-func (c *CSV) renderDict(col *cells, v *vector.Vector, null func(b []byte) []byte, behind string) {
+func (c *CSV) renderDict(col *cells, v *vector.Vector, null func(b []byte) []byte, behind string, lo, hi int) {
 	if col.dict != v.Dict {
 		col.doubts = nil
 	}
-	col.renderDict(v, null, func(b, s []byte) []byte {
+	col.renderDict(v, lo, hi, null, func(b, s []byte) []byte {
 		before := c.ambiguous
 		b = append(c.appendText(b, s), behind...)
 		if c.ambiguous > before {
@@ -124,8 +157,8 @@ func (c *CSV) renderDict(col *cells, v *vector.Vector, null func(b []byte) []byt
 	if col.doubts == nil {
 		return
 	}
-	for i, code := range v.Codes[:v.Len] {
-		if col.doubts[code] && !v.IsNull(i) {
+	for i := lo; i < hi; i++ {
+		if col.doubts[v.Codes[i]] && !v.IsNull(i) {
 			c.ambiguous++
 		}
 	}

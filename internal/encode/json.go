@@ -3,6 +3,8 @@ package encode
 import (
 	"fmt"
 	"io"
+	"slices"
+	"unicode/utf8"
 
 	"github.com/lakeward/lakeward/internal/vector"
 )
@@ -12,6 +14,7 @@ type JSON struct {
 	out     io.Writer
 	nulls   nullFields
 	keys    [][]byte // `"name":`
+	quotes  [][]byte // `"name":"`
 	columns []cells
 	buf     []byte
 	rows    int64
@@ -22,7 +25,8 @@ type JSON struct {
 func NewJSON(out io.Writer, names []string, nulls bool) *JSON {
 	j := &JSON{out: out, nulls: nullFields(nulls), columns: make([]cells, len(names)), buf: make([]byte, 0, flushRoom)}
 	for _, name := range names {
-		j.keys = append(j.keys, append(appendQuoted(nil, []byte(name)), ':'))
+		key := append(appendQuoted(nil, []byte(name)), ':')
+		j.keys, j.quotes = append(j.keys, key), append(j.quotes, append(slices.Clone(key), '"'))
 	}
 	return j
 }
@@ -32,10 +36,20 @@ func (j *JSON) Write(chunk *vector.Chunk) error {
 	if len(chunk.Columns) != len(j.columns) {
 		return fmt.Errorf("json: %d columns, want %d", len(chunk.Columns), len(j.columns))
 	}
-	for i := range j.columns {
-		j.render(i, &chunk.Columns[i])
+	for lo := 0; lo < chunk.Len; lo += band {
+		if err := j.write(chunk, lo, min(lo+band, chunk.Len)); err != nil {
+			return err
+		}
 	}
-	for row := range chunk.Len {
+	return nil
+}
+
+// write adds some rows of a chunk.
+func (j *JSON) write(chunk *vector.Chunk, lo, hi int) error {
+	for i := range j.columns {
+		j.render(i, &chunk.Columns[i], lo, hi)
+	}
+	for row := range hi - lo {
 		start := len(j.buf)
 		j.buf = j.appendRow(j.buf, row)
 		if len(j.buf)-start > maxRowBytes {
@@ -74,18 +88,37 @@ func (j *JSON) flush() (err error) {
 }
 
 // render makes the members of a column: key, value and a comma.
-func (j *JSON) render(i int, v *vector.Vector) {
-	null := func(b []byte) []byte { return j.appendNull(b, i) }
-	if v.Dict != nil {
-		j.columns[i].renderDict(v, null, func(b, s []byte) []byte { return append(appendQuoted(append(b, j.keys[i]...), s), ',') })
-		return
+func (j *JSON) render(i int, v *vector.Vector, lo, hi int) {
+	c, full := &j.columns[i], !v.AnyNull(lo, hi)
+	switch {
+	case v.Dict != nil:
+		c.around(nil, "")
+		c.renderDict(v, lo, hi, func(b []byte) []byte { return j.appendNull(b, i) },
+			func(b, s []byte) []byte { return append(appendQuoted(append(b, j.keys[i]...), s), ',') })
+	case !full && j.nulls == omitNulls:
+		c.around(nil, "")
+		c.render(lo, hi, func(b []byte, row int) []byte {
+			if v.IsNull(row) {
+				return b
+			}
+			return append(j.nulls.append(append(b, j.keys[i]...), v, row), ',')
+		})
+	case full && v.Kind == vector.String && plainTexts(v, lo, hi):
+		c.around(j.quotes[i], `",`)
+		c.asTheyAre(v, lo, hi)
+	case full && (v.Kind == vector.Date || v.Kind == vector.Time):
+		c.around(j.quotes[i], `",`)
+		c.render(lo, hi, v.AppendText)
+	case v.Kind == vector.Bool:
+		c.around(j.keys[i], ",")
+		c.renderBools(v, lo, hi, "null", "false", "true")
+	case full && v.Kind == vector.Int:
+		c.around(j.keys[i], ",")
+		c.render(lo, hi, v.AppendText)
+	default:
+		c.around(j.keys[i], ",")
+		c.render(lo, hi, func(b []byte, row int) []byte { return j.nulls.append(b, v, row) })
 	}
-	j.columns[i].render(v.Len, func(b []byte, row int) []byte {
-		if v.IsNull(row) {
-			return null(b)
-		}
-		return append(j.nulls.append(append(b, j.keys[i]...), v, row), ',')
-	})
 }
 
 // appendNull writes the member of a value that is absent.
@@ -94,4 +127,32 @@ func (j *JSON) appendNull(b []byte, i int) []byte {
 		return b
 	}
 	return append(append(b, j.keys[i]...), "null,"...)
+}
+
+// plainTexts reports whether texts stand in JSON as they are.
+func plainTexts(v *vector.Vector, lo, hi int) bool {
+	texts := v.Bytes[v.Offsets[lo]:v.Offsets[hi]]
+	ascii := true
+	for i := plainWords(texts); i < len(texts); {
+		switch c := texts[i]; {
+		case c < ' ' || c == '"' || c == '\\':
+			return false
+		case c < utf8.RuneSelf:
+			i++
+		default:
+			ascii = false
+			r, n := utf8.DecodeRune(texts[i:])
+			if r == utf8.RuneError && n == 1 {
+				return false
+			}
+			i += n
+			i += plainWords(texts[i:])
+		}
+	}
+	for _, start := range v.Offsets[lo:hi] {
+		if !ascii && int(start) < len(v.Bytes) && !utf8.RuneStart(v.Bytes[start]) { // a character of two texts is none
+			return false
+		}
+	}
+	return true
 }

@@ -210,6 +210,17 @@ func (v *Vector) IsNull(i int) bool {
 	return v.Valid != nil && i>>6 < len(v.Valid) && !v.Valid.Get(i)
 }
 
+// AnyNull reports whether one of the values from lo to before hi is absent.
+func (v *Vector) AnyNull(lo, hi int) bool {
+	for i := lo; i < hi && i>>6 < len(v.Valid); i += 64 {
+		n := min(64, hi-i)
+		if v.Valid.word(i, n, ^uint64(0)) != ^uint64(0)>>(64-n) {
+			return true
+		}
+	}
+	return false
+}
+
 // Str returns string i, empty if it is null. The caller must not change it or keep it past the chunk.
 func (v *Vector) Str(i int) []byte {
 	if v.Dict != nil {
