@@ -75,18 +75,22 @@ func exportCommand(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.print(runs, func() table { return folderTable(runs) })
+				return a.print(runs, func() table { return folderTable(runs, x.Checksums) })
 			})
 		}}
 	c.Flags().StringVar(&x.Dataflow, "dataflow", "", "name or id of the dataflow")
 	c.Flags().StringArrayVar(&x.Audiences, "audience", nil, "only this audience; repeatable")
 	c.Flags().StringVar(&x.To, "to", "", "folder; what lies there is never replaced")
+	c.Flags().BoolVar(&x.Checksums, "checksums", false, "note the SHA-256 of each file, as deliveries to a lake always do")
 	c.Flags().Int64Var(&since, "since", 0, "write what changed after this generation, instead of all members")
 	return c
 }
 
-func folderTable(runs []lakeward.Run) table {
+func folderTable(runs []lakeward.Run, checksums bool) table {
 	t := table{{"NAME", "GENERATION", "RECEIVED", "ACTIVATED", "ROWS", "BYTES", "FILE"}}
+	if checksums {
+		t[0] = append(t[0], "SHA-256")
+	}
 	for _, r := range runs {
 		name := r.Plan.Audience.Name
 		if r.Item == lakeward.DatasetsItem {
@@ -98,6 +102,9 @@ func folderTable(runs []lakeward.Run) table {
 		}
 		for _, f := range r.Files {
 			t = append(t, append(row[:4:4], fmt.Sprint(f.Rows), fmt.Sprint(f.Bytes), f.Path))
+			if checksums {
+				t[len(t)-1] = append(t[len(t)-1], f.SHA256)
+			}
 		}
 	}
 	return t

@@ -18,13 +18,15 @@ import (
 // Folder delivers files into a folder of this machine, for previews, support and measuring. There is no slot and no
 // journal: what was begun and not published is discarded.
 type Folder struct {
-	root  *os.Root
-	nonce string
-	files []lakeward.File // staged, with the manifest last
+	root      *os.Root
+	nonce     string
+	checksums bool
+	files     []lakeward.File // staged, with the manifest last
 }
 
-// OpenFolder makes a folder, if it is not there, and opens it. The caller closes it.
-func OpenFolder(dir string) (*Folder, error) {
+// OpenFolder makes a folder, if it is not there, and opens it. With checksums the SHA-256 of each file is noted. The caller
+// closes it.
+func OpenFolder(dir string, checksums bool) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, folderError(dir, err)
 	}
@@ -32,7 +34,7 @@ func OpenFolder(dir string) (*Folder, error) {
 	if err != nil {
 		return nil, folderError(dir, err)
 	}
-	return &Folder{root: root, nonce: lakeward.NewNonce()[:8]}, nil
+	return &Folder{root: root, nonce: lakeward.NewNonce()[:8], checksums: checksums}, nil
 }
 
 // Close removes what was not published and closes the folder.
@@ -59,12 +61,18 @@ func (f *Folder) Stage(file lakeward.File, write func(io.Writer) (int64, error))
 		return file, folderError(f.name(file.Path), err)
 	}
 	f.files = append(f.files, file)
-	counted := &countedWriter{sum: sha256.New()}
-	file.Rows, err = write(io.MultiWriter(out, counted))
+	counted := &countedWriter{to: out}
+	if f.checksums {
+		counted.sum = sha256.New()
+	}
+	file.Rows, err = write(counted)
 	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
 		return file, err
 	}
-	file.Bytes, file.SHA256, file.State = counted.bytes, hex.EncodeToString(counted.sum.Sum(nil)), lakeward.FileStaged
+	file.Bytes, file.State = counted.bytes, lakeward.FileStaged
+	if counted.sum != nil {
+		file.SHA256 = hex.EncodeToString(counted.sum.Sum(nil))
+	}
 	return file, nil
 }
 
@@ -88,13 +96,18 @@ func folderError(name string, err error) error {
 	return fmt.Errorf("write %s: %w", name, err)
 }
 
-// countedWriter counts and hashes what goes through it.
+// countedWriter counts what goes through it.
 type countedWriter struct {
-	sum   hash.Hash
+	to    io.Writer
+	sum   hash.Hash // of it; nil for none
 	bytes int64
 }
 
 func (c *countedWriter) Write(b []byte) (int, error) {
-	c.bytes += int64(len(b))
-	return c.sum.Write(b)
+	n, err := c.to.Write(b)
+	c.bytes += int64(n)
+	if c.sum != nil {
+		c.sum.Write(b[:n])
+	}
+	return n, err
 }

@@ -17,6 +17,7 @@ type FolderExport struct {
 	Audiences []string // names or ids; none means all
 	Since     *int64   // the generation after which the window begins; nil for full files
 	To        string
+	Checksums bool // note the SHA-256 of each file
 }
 
 // ExportToFolder writes the files that runs of a dataflow would deliver now into a folder, under the same paths: the same
@@ -30,7 +31,7 @@ func (e *Engine) ExportToFolder(ctx context.Context, x FolderExport) ([]lakeward
 	if err != nil {
 		return nil, err
 	}
-	folder, err := deliver.OpenFolder(x.To)
+	folder, err := deliver.OpenFolder(x.To, x.Checksums)
 	if err != nil {
 		return nil, err
 	}

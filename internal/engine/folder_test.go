@@ -18,7 +18,7 @@ import (
 func (w *world) toFolder(flow lakeward.Dataflow, since *int64) (string, []lakeward.Run) {
 	w.t.Helper()
 	dir := filepath.Join(w.t.TempDir(), "to")
-	runs := must[[]lakeward.Run](w.t)(w.ExportToFolder(w.t.Context(), engine.FolderExport{Sandbox: sandbox, Dataflow: string(flow.ID), Since: since, To: dir}))
+	runs := must[[]lakeward.Run](w.t)(w.ExportToFolder(w.t.Context(), engine.FolderExport{Sandbox: sandbox, Dataflow: string(flow.ID), Since: since, To: dir, Checksums: true}))
 	return dir, runs
 }
 
