@@ -102,23 +102,26 @@ func (c *CSV) flush() (err error) {
 
 // render makes the text of a column's cells and what stands behind them.
 func (c *CSV) render(col *cells, v *vector.Vector, behind string, lo, hi int) {
-	null := func(b []byte) []byte { return append(append(b, c.opt.Null...), behind...) }
-	col.around(nil, "")
+	if v.Dict != nil {
+		col.around(nil, "")
+		c.renderDict(col, v, behind, lo, hi)
+		return
+	}
+	col.around(nil, behind)
+	full := !v.AnyNull(lo, hi)
 	switch {
-	case v.Dict != nil:
-		c.renderDict(col, v, null, behind, lo, hi)
-	case v.Kind == vector.Bool && !c.opt.QuoteAll:
-		col.around(nil, behind)
-		col.renderBools(v, lo, hi, c.opt.Null, "false", "true")
-	case v.Kind == vector.String && !v.AnyNull(lo, hi) && c.plainTexts(v, lo, hi):
-		col.around(nil, behind)
+	case full && v.Kind == vector.String && c.plainTexts(v, lo, hi):
 		col.asTheyAre(v, lo, hi)
+	case v.Kind == vector.Bool && !c.opt.QuoteAll:
+		col.renderBools(v, lo, hi, c.opt.Null, "false", "true")
+	case full && c.bare(v.Kind):
+		col.render(lo, hi, v.AppendText)
 	default:
 		col.render(lo, hi, func(b []byte, i int) []byte {
 			if v.IsNull(i) {
-				return null(b)
+				return append(b, c.opt.Null...)
 			}
-			return append(c.appendValue(b, v, i), behind...)
+			return c.appendValue(b, v, i)
 		})
 	}
 }
@@ -139,10 +142,11 @@ func (c *CSV) plainTexts(v *vector.Vector, lo, hi int) bool {
 }
 
 // renderDict counts an entry that is ambiguous once for each row that has it, however often it is rendered.
-func (c *CSV) renderDict(col *cells, v *vector.Vector, null func(b []byte) []byte, behind string, lo, hi int) {
+func (c *CSV) renderDict(col *cells, v *vector.Vector, behind string, lo, hi int) {
 	if col.dict != v.Dict {
 		col.doubts = nil
 	}
+	null := func(b []byte) []byte { return append(append(b, c.opt.Null...), behind...) }
 	col.renderDict(v, lo, hi, null, func(b, s []byte) []byte {
 		before := c.ambiguous
 		b = append(c.appendText(b, s), behind...)
@@ -164,22 +168,24 @@ func (c *CSV) renderDict(col *cells, v *vector.Vector, null func(b []byte) []byt
 	}
 }
 
+// bare reports whether values of a kind stand in the file without quotes, whatever they are: a time holds a colon, which
+// may be the delimiter.
+func (c *CSV) bare(k vector.Kind) bool {
+	return k != vector.String && !c.opt.QuoteAll && (k != vector.Time || c.opt.Delimiter != ":")
+}
+
 func (c *CSV) appendValue(b []byte, v *vector.Vector, i int) []byte {
-	if v.Kind == vector.String {
+	switch {
+	case v.Kind == vector.String:
 		return c.appendText(b, v.Str(i))
-	}
-	if c.opt.QuoteAll { // no number, date or time holds a quote or an escape
+	case c.bare(v.Kind):
+		return v.AppendText(b, i)
+	case c.opt.QuoteAll: // no number, date or time holds a quote or an escape
 		b = append(b, c.opt.Quote...)
 		return append(v.AppendText(b, i), c.opt.Quote...)
 	}
-	if v.Kind != vector.Time {
-		return v.AppendText(b, i)
-	}
 	start := len(b)
 	b = v.AppendText(b, i)
-	if c.opt.Delimiter != ":" { // a time holds it
-		return b
-	}
 	return c.appendText(b[:start], bytes.Clone(b[start:]))
 }
 

@@ -9,17 +9,19 @@ const (
 	tops = 0x8080808080808080
 )
 
-// byteSet are some bytes that texts are searched for.
+// byteSet are up to four bytes that texts are searched for.
 type byteSet struct {
-	each  []uint64 // in all eight places
+	each  [4]uint64 // in all eight places; the first one again where there are fewer
 	holds [256]bool
 }
 
 func newByteSet(bytes string) (b byteSet) {
-	for _, c := range []byte(bytes) {
-		if !b.holds[c] {
-			b.holds[c], b.each = true, append(b.each, uint64(c)*ones)
+	for i := range b.each {
+		c := bytes[0]
+		if i < len(bytes) {
+			c = bytes[i]
 		}
+		b.holds[c], b.each[i] = true, uint64(c)*ones
 	}
 	return b
 }
@@ -27,12 +29,9 @@ func newByteSet(bytes string) (b byteSet) {
 // in reports whether a text has one of the bytes.
 func (b *byteSet) in(s []byte) bool {
 	for ; len(s) >= 8; s = s[8:] {
-		x, found := binary.LittleEndian.Uint64(s), uint64(0)
-		for _, e := range b.each {
-			y := x ^ e
-			found |= (y - ones) & ^y
-		}
-		if found&tops != 0 {
+		x := binary.LittleEndian.Uint64(s)
+		p, q, r, t := x^b.each[0], x^b.each[1], x^b.each[2], x^b.each[3]
+		if ((p-ones)&^p|(q-ones)&^q|(r-ones)&^r|(t-ones)&^t)&tops != 0 {
 			return true
 		}
 	}
