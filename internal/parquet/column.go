@@ -68,13 +68,13 @@ const (
 	pageRows = 8192
 	// Pages end early when their values take that many bytes, so that memory does not grow with the size of the
 	// values; so do row groups (form).
-	pageBytes = 32 << 20
+	pageBytes = 4 << 20
 	// decimalDigits is the precision of decimals: what 64 bits hold.
 	decimalDigits = 18
 	// A column of a row group has a dictionary while it has at most so many distinct texts, of so many bytes together.
 	maxDict      = 4096
 	maxDictBytes = 1 << 20
-	// maxDictText is the longest text of a dictionary. A page of codes that has to become one of texts is no larger than
-	// other pages then.
-	maxDictText = pageBytes / pageRows
+	// maxDictText is the longest text of a dictionary, so that a page of codes that has to become one of texts has at
+	// most 8 MiB.
+	maxDictText = 8 << 20 / pageRows
 )

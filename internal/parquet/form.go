@@ -41,13 +41,13 @@ func codecs() map[lakeward.Compression]compress.Codec {
 }
 
 // NewDelivery starts a file for others to read: data pages V1, which every reader knows, and row groups large enough
-// for readers that share a file out by them, of at most a million rows or 32 MiB. The order of the columns stays.
+// for readers that share a file out by them, of at most a million rows or 24 MiB. The order of the columns stays.
 func NewDelivery(out io.Writer, columns []Column, packed lakeward.Compression) (*Writer, error) {
 	codec, ok := codecs()[packed]
 	if !ok {
 		return nil, &lakeward.Error{Kind: lakeward.Invalid, Code: "CSV-1011", Msg: "there is no compression " + lakeward.Quote(string(packed)) + " in Parquet"}
 	}
-	return newWriter(out, columns, &form{codec: codec, groupRows: 1 << 20, groupBytes: 32 << 20, texts: true}), nil
+	return newWriter(out, columns, &form{codec: codec, groupRows: 1 << 20, groupBytes: 24 << 20, texts: true}), nil
 }
 
 // errPageSize says that one row, or a dictionary, is too large for a page.

@@ -26,7 +26,7 @@ type Profiles struct {
 // What bounds the chunks of a scan: the first has few rows, and each that follows as many as keep it near the bytes if they
 // are like those of the last one, but at most twice as many.
 const (
-	firstRows  = 64
+	firstRows  = 16
 	chunkBytes = 4 << 20
 )
 
