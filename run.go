@@ -183,7 +183,7 @@ type File struct {
 	Rows   int64  `json:"rows"`
 	Bytes  int64  `json:"size"`
 	CRC64  string `json:"crc64"`  // of the stored bytes, 16 hex digits
-	SHA256 string `json:"sha256"` // of the stored bytes, hex
+	SHA256 string `json:"sha256"` // of the stored bytes, hex; empty in a folder whose export was not asked for it
 	ETag   string `json:"etag"`
 	// Recipients are the fingerprints of the keys that the file is encrypted to.
 	Recipients []string `json:"recipients"`

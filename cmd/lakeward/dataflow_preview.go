@@ -99,6 +99,9 @@ func folderTable(runs []lakeward.Run, checksums bool) table {
 		row := []string{name, fmt.Sprint(r.ToGeneration), fmt.Sprint(r.Counts.Received), fmt.Sprint(r.Counts.Activated)}
 		if len(r.Files) == 0 {
 			t = append(t, append(row, "0", "0", "-"))
+			if checksums {
+				t[len(t)-1] = append(t[len(t)-1], "-")
+			}
 		}
 		for _, f := range r.Files {
 			t = append(t, append(row[:4:4], fmt.Sprint(f.Rows), fmt.Sprint(f.Bytes), f.Path))

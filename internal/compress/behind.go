@@ -7,8 +7,8 @@ import (
 	"github.com/lakeward/lakeward/internal/together"
 )
 
-// A writer behind holds at most behindBlocks blocks, one of which is being filled: more than a chunk of rows makes, so that
-// packing one and encoding the next do not wait for each other.
+// A writer behind holds at most behindBlocks blocks, one of which is being filled: more than a chunk of rows of
+// usual length makes, so that packing one and encoding the next do not wait for each other.
 const (
 	behindBlock  = 256 << 10
 	behindBlocks = 12

@@ -96,7 +96,7 @@ func folderError(name string, err error) error {
 	return fmt.Errorf("write %s: %w", name, err)
 }
 
-// countedWriter counts what goes through it.
+// countedWriter passes on what goes through it, counts it, and hashes it if it has a hash.
 type countedWriter struct {
 	to    io.Writer
 	sum   hash.Hash // of it; nil for none

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
+	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/encode"
 	"github.com/lakeward/lakeward/internal/vector"
 )
@@ -70,6 +72,40 @@ func TestDrawnRowsEqualReference(t *testing.T) {
 		if got, want := b.String(), referenceCSV(headers, rows, opt); got != want {
 			at := differ(got, want)
 			t.Fatalf("%+v: at byte %d %q, want %q", opt, at, around(got, at), around(want, at))
+		}
+	}
+}
+
+// A text with a blank in front of it is trimmed, though all others of the column stand in the file as they are.
+func TestBlankAmongPlainTexts(t *testing.T) {
+	opt := lakeward.DefaultCSV()
+	opt.HeaderOff = true
+	if got := one(t, opt, text("a", " b", "c")); got != "a\nb\nc\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+// Rows that end anywhere near the end of the room for them are whole.
+func TestRowsAtTheEndOfTheRoom(t *testing.T) {
+	opt := lakeward.DefaultCSV()
+	opt.HeaderOff = true
+	const room = 256<<10 + 64<<10
+	for n := room - 80; n < room+10; n++ {
+		long := strings.Repeat("x", n)
+		if got, want := one(t, opt, text(long, "short")), long+"\nshort\n"; got != want {
+			t.Fatalf("%d bytes: at byte %d the text differs", n, differ(got, want))
+		}
+		var b bytes.Buffer
+		w, err := encode.NewCSV(&b, []string{"a", "b", "c"}, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		columns := []vector.Vector{text(long), text("short"), dict("gold")}
+		if err := errors.Join(w.Write(&vector.Chunk{Len: 1, Columns: columns}), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := b.String(), long+",short,gold\n"; got != want {
+			t.Fatalf("%d bytes: at byte %d the row differs", n, differ(got, want))
 		}
 	}
 }

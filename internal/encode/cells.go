@@ -1,7 +1,7 @@
 // Package encode turns chunks into the bytes of a file format.
 //
-// It does not choose columns or rows. The one thing to know: a column is rendered as a whole, a
-// dictionary's entries once for each dictionary, and rows only copy what is rendered.
+// It does not choose columns or rows. The one thing to know: columns are rendered in bands of rows, a dictionary's
+// entries once for each dictionary and texts that need nothing not at all, and rows only copy what is there.
 package encode
 
 import (
@@ -56,13 +56,13 @@ type cells struct {
 	behind   uint64 // the bytes behind each cell
 	tail     int    // their number
 
-	own []byte   // rendered one by one
+	own []byte   // rendered one by one, or all that a boolean can be
 	at  []uint32 // where each begins, and the end
 
 	dict         *vector.Dictionary // whose entries are rendered: entry 0 is null, entry k+1 is code k
 	dictText     []byte
 	dictAt       []uint32
-	starts, ends []uint32       // of the entries of the rows
+	starts, ends []uint32       // of the entries, or booleans, of the rows
 	doubts       map[int32]bool // codes whose entry CSV without quotes cannot tell from several cells; nil for none
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -241,6 +242,9 @@ func TestCSVCountsAmbiguousValuesByRow(t *testing.T) {
 	other.Codes, other.Len, other.Valid = []int32{1, 0}, 2, nil
 	unused := coded
 	unused.Codes, unused.Len, unused.Valid = []int32{1}, 1, nil
+	long := dict("a,b", "c") // the first entry only behind the first rows that are rendered together
+	long.Codes = append(slices.Repeat([]int32{1}, 1000), 0)
+	long.Len, long.Valid = len(long.Codes), nil
 	var at vector.Vector
 	at.Reset(vector.Time)
 	at.AppendInt(0)
@@ -253,6 +257,7 @@ func TestCSVCountsAmbiguousValuesByRow(t *testing.T) {
 	}{
 		{"texts", ",", []vector.Vector{text("a,b", "c", "a,b", "x\ny")}, 3},
 		{"entries", ",", []vector.Vector{coded}, 3},
+		{"an entry far behind", ",", []vector.Vector{long}, 1},
 		{"entries in two chunks", ",", []vector.Vector{coded, other}, 4},
 		{"entries behind another dictionary", ",", []vector.Vector{dict("c", "d"), coded, dict("c", "d", "e")}, 3},
 		{"an entry of no row", ",", []vector.Vector{unused}, 0},
