@@ -29,7 +29,7 @@ func newAhead(rows Rows) *ahead {
 	go func() {
 		defer close(a.next)
 		for {
-			c, err := rows.Next()
+			c, err := a.read()
 			select {
 			case a.next <- read{c, err}:
 			case <-a.stop:
@@ -41,6 +41,12 @@ func newAhead(rows Rows) *ahead {
 		}
 	}()
 	return a
+}
+
+// read reads a chunk. A panic is an error of the upload (DLV-46).
+func (a *ahead) read() (c *vector.Chunk, err error) {
+	defer lakeward.Rescue(&err)
+	return a.rows.Next()
 }
 
 func (a *ahead) close() {

@@ -53,7 +53,7 @@ func (c *Client) UploadTo(ctx context.Context, path, etag string, write func(io.
 		u.free <- nil // blocks are made when they are first used
 		u.workers.Go(u.work)
 	}
-	err := write(u)
+	err := u.filledBy(write)
 	if err == nil {
 		err = u.send()
 	}
@@ -78,6 +78,12 @@ func (c *Client) UploadTo(ctx context.Context, path, etag string, write func(io.
 		return up, c.settle(ctx, path, u.last, etag)
 	}
 	return up, c.settle(ctx, path, u.size, etag)
+}
+
+// filledBy calls write. A panic of it ends the workers as an error does (DLV-46).
+func (u *upload) filledBy(write func(io.Writer) error) (err error) {
+	defer lakeward.Rescue(&err)
+	return write(u)
 }
 
 // settle flushes; an unclear flush is resolved by the length, once more if needed (DLV-70f).
@@ -211,11 +217,17 @@ func (u *upload) send() error {
 
 func (u *upload) work() {
 	for b := range u.blocks {
-		if err := u.client.Append(u.ctx, u.path, b.position, b.data); err != nil {
+		if err := u.append(b); err != nil {
 			u.fail(err)
 		}
 		u.free <- b.data[:0]
 	}
+}
+
+// append sends a block. A panic is an error of the upload (DLV-46).
+func (u *upload) append(b block) (err error) {
+	defer lakeward.Rescue(&err)
+	return u.client.Append(u.ctx, u.path, b.position, b.data)
 }
 
 func (u *upload) fail(err error) {
