@@ -32,7 +32,7 @@ func layers() map[string][]string {
 		"internal/parquet":                    {".", "internal/vector", "internal/together"},
 		"internal/pql":                        {".", "internal/expr"},
 		"internal/dataprep":                   {".", "internal/expr"},
-		"internal/decode":                     columns,
+		"internal/decode":                     {".", "internal/vector", "internal/parquet", "internal/together"},
 		"internal/encode":                     columns,
 		"internal/warehouse":                  {".", "internal/vector", "internal/parquet", "internal/together"},
 		"internal/lake":                       domain,

@@ -2,19 +2,15 @@ package decode
 
 import (
 	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/together"
 	"github.com/lakeward/lakeward/internal/vector"
 )
 
 // ahead reads the next chunk while the caller works on the last one.
 type ahead struct {
 	rows Rows
-	next chan read
-	stop chan struct{}
-}
-
-type read struct {
-	chunk *vector.Chunk
-	err   error
+	next together.Task
+	read *vector.Chunk // by next
 }
 
 // Ahead reads rows one chunk ahead, beside the caller. Rows and Rejected may be called at the end only; done ends the
@@ -25,39 +21,27 @@ func Ahead(rows Rows) (ahead Rows, done func()) {
 }
 
 func newAhead(rows Rows) *ahead {
-	a := &ahead{rows: rows, next: make(chan read), stop: make(chan struct{})}
-	go func() {
-		defer close(a.next)
-		for {
-			c, err := a.read()
-			select {
-			case a.next <- read{c, err}:
-			case <-a.stop:
-				return
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
+	a := &ahead{rows: rows}
+	a.start()
 	return a
 }
 
-// read reads a chunk. A panic is an error of the upload (DLV-46).
-func (a *ahead) read() (c *vector.Chunk, err error) {
-	defer lakeward.Rescue(&err)
-	return a.rows.Next()
+func (a *ahead) start() {
+	a.next.Start(func() (err error) {
+		a.read, err = a.rows.Next()
+		return err
+	})
 }
 
-func (a *ahead) close() {
-	close(a.stop)
-	for range a.next { // until the reader is gone
-	}
-}
+func (a *ahead) close() { _ = a.next.Wait() } // nobody asks for that chunk any more
 
 func (a *ahead) Next() (*vector.Chunk, error) {
-	r := <-a.next
-	return r.chunk, r.err
+	if err := a.next.Wait(); err != nil {
+		return nil, err
+	}
+	c := a.read
+	a.start()
+	return c, nil
 }
 
 func (a *ahead) Rows() int64 { return a.rows.Rows() }

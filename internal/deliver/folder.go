@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -61,17 +60,18 @@ func (f *Folder) Stage(file lakeward.File, write func(io.Writer) (int64, error))
 		return file, folderError(f.name(file.Path), err)
 	}
 	f.files = append(f.files, file)
-	counted := &countedWriter{to: out}
+	to, sum := io.Writer(out), sha256.New()
 	if f.checksums {
-		counted.sum = sha256.New()
+		to = io.MultiWriter(out, sum)
 	}
-	file.Rows, err = write(counted)
-	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
+	file.Rows, err = write(to)
+	info, serr := out.Stat()
+	if err = errors.Join(err, serr, out.Sync(), out.Close()); err != nil {
 		return file, err
 	}
-	file.Bytes, file.State = counted.bytes, lakeward.FileStaged
-	if counted.sum != nil {
-		file.SHA256 = hex.EncodeToString(counted.sum.Sum(nil))
+	file.Bytes, file.State = info.Size(), lakeward.FileStaged
+	if f.checksums {
+		file.SHA256 = hex.EncodeToString(sum.Sum(nil))
 	}
 	return file, nil
 }
@@ -94,20 +94,4 @@ func folderError(name string, err error) error {
 		return &lakeward.Error{Kind: lakeward.Invalid, Code: "FILE-1001", Msg: name + ": it cannot be written; choose another folder", Err: err}
 	}
 	return fmt.Errorf("write %s: %w", name, err)
-}
-
-// countedWriter passes on what goes through it, counts it, and hashes it if it has a hash.
-type countedWriter struct {
-	to    io.Writer
-	sum   hash.Hash // of it; nil for none
-	bytes int64
-}
-
-func (c *countedWriter) Write(b []byte) (int, error) {
-	n, err := c.to.Write(b)
-	c.bytes += int64(n)
-	if c.sum != nil {
-		c.sum.Write(b[:n])
-	}
-	return n, err
 }
