@@ -19,6 +19,7 @@
 //	run.go           the run table is the queue internal/store/run.go
 //	audience.go      members as a bitmap       internal/warehouse/membership.go
 //	(internal/)      what changed, if asked    internal/engine/window.go
+//	consent.go       who may not be written    internal/engine/consent.go
 //	mapping.go       columns and exclusions    internal/engine/select.go, project.go
 //	(internal/)      scan, encode, compress    internal/warehouse, encode, compress
 //	manifest.go      stage, commit, publish    internal/deliver

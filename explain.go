@@ -12,6 +12,7 @@ const (
 	WasNoMember      Outcome = "not-a-member"          // neither now nor at the last export
 	WasUnchanged     Outcome = "unchanged"             // a member at both ends of the window, with the same identities
 	WasLeftUntold    Outcome = "left-untold"           // it left, and the status is not mapped
+	WasOptedOut      Outcome = "opted-out"             // a member, left out because it opted out of everything
 	WasGone          Outcome = "gone"                  // deleted, or joined with another profile
 	WasWithoutID     Outcome = "no-identity"           // no value in the mapped namespace
 	WasIncomplete    Outcome = "mandatory-missing"     // no value in a mandatory field

@@ -132,7 +132,7 @@ type Counts struct {
 	Rows              int64 `json:"rows"`
 	ExcludedMandatory int64 `json:"excludedMandatory"`
 	ExcludedIdentity  int64 `json:"excludedIdentity"`
-	ExcludedConsent   int64 `json:"excludedConsent"`
+	ExcludedConsent   int64 `json:"excludedConsent"`       // so far who opted out of everything (DEST-EXCL-OPTOUT)
 	ExcludedOld       int64 `json:"excludedOld,omitempty"` // of datasets: events that are too old (DSX-22)
 	Failed            int64 `json:"failed"`
 	Deduplicated      int64 `json:"deduplicated"`

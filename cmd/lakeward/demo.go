@@ -226,7 +226,7 @@ func (d *demo) deliver(ctx context.Context, dir *directory) (demoResult, error) 
 func (d *demo) runResult(r lakeward.Run) demoRun {
 	out := demoRun{ID: r.ID, Audience: r.Plan.Audience.Name, Members: r.Counts.Received, Profiles: r.Counts.Activated, Rows: r.Counts.Rows, Deduplicated: r.Counts.Deduplicated,
 		Manifest: r.Manifest, Excluded: map[string]int64{}}
-	for code, n := range map[string]int64{"DEST-EXCL-MANDATORY": r.Counts.ExcludedMandatory, "DEST-EXCL-IDENTITY": r.Counts.ExcludedIdentity, "DEST-EXCL-CONSENT": r.Counts.ExcludedConsent} {
+	for code, n := range map[string]int64{"DEST-EXCL-MANDATORY": r.Counts.ExcludedMandatory, "DEST-EXCL-IDENTITY": r.Counts.ExcludedIdentity, "DEST-EXCL-OPTOUT": r.Counts.ExcludedConsent} {
 		if n > 0 {
 			out.Excluded[code] = n
 		}

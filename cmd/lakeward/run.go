@@ -84,6 +84,9 @@ func runTable(r lakeward.Run) table {
 	}
 	t = append(t, pairs(what+" received", count(r.Counts.Received), what+" activated", count(r.Counts.Activated), "Excluded, value missing", count(r.Counts.ExcludedMandatory),
 		"Excluded, no identity", count(r.Counts.ExcludedIdentity), "Deduplicated", count(r.Counts.Deduplicated), "Rows", count(r.Counts.Rows))...)
+	if r.Counts.ExcludedConsent > 0 {
+		t = append(t, []string{"Excluded, opted out:", count(r.Counts.ExcludedConsent)})
+	}
 	if r.Counts.ExcludedOld > 0 {
 		t = append(t, []string{"Excluded, too old:", count(r.Counts.ExcludedOld)})
 	}

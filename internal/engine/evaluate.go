@@ -111,7 +111,7 @@ func (e *Engine) evaluate(ctx context.Context, t *lakeward.Task, p Progress) err
 		for _, r := range j.rules {
 			id := r.audience.ID
 			if !evaluable(r.audience) {
-				continue // only asked for
+				continue // only asked for, or that of opt-outs
 			}
 			members[id] = r.members
 			b := breakdown(j.snap.Memberships[id].Members, r.members)

@@ -125,20 +125,40 @@ func (x *explainer) outcome(ctx context.Context, number uint32) (lakeward.Outcom
 		x.fact("the audience was never evaluated at generation %d", x.r.ToGeneration)
 		return lakeward.WasNoMember, nil
 	}
-	if x.r.FromGeneration == nil {
-		x.fact("a full run: it exports every member at generation %d", x.r.ToGeneration)
-		if !m.Members.Contains(number) {
-			x.fact("the profile was no member then")
-			return lakeward.WasNoMember, nil
-		}
-		x.fact("the profile was a member then")
-		return x.values(ctx, snap, number, lakeward.WasWritten)
+	w, err := x.e.withheld(ctx, x.r, snap, m.Members)
+	if err != nil {
+		return "", err
 	}
-	return x.window(ctx, snap, m, number)
+	if x.r.FromGeneration != nil {
+		return x.window(ctx, snap, m, w, number)
+	}
+	x.fact("a full run: it exports every member at generation %d", x.r.ToGeneration)
+	if !m.Members.Contains(number) {
+		x.fact("the profile was no member then")
+		return lakeward.WasNoMember, x.noMember(ctx, snap, number)
+	}
+	x.fact("the profile was a member then")
+	if w.end.Contains(number) {
+		x.fact("it had opted out of everything, so it is in no file")
+		return lakeward.WasOptedOut, nil
+	}
+	return x.values(ctx, snap, number, lakeward.WasWritten)
+}
+
+// noMember notes if a profile is no member of anything because it has opted out.
+func (x *explainer) noMember(ctx context.Context, snap *warehouse.Snapshot, number uint32) error {
+	if snap.ProfilesGone {
+		return nil
+	}
+	out, err := x.e.optedOut(ctx, snap, roaring.BitmapOf(number))
+	if err == nil && out.Contains(number) {
+		x.fact("it had opted out of everything, and no rule takes such a profile in")
+	}
+	return err
 }
 
 // window decides whether an incremental run looked at the profile.
-func (x *explainer) window(ctx context.Context, snap *warehouse.Snapshot, m warehouse.Membership, number uint32) (lakeward.Outcome, error) {
+func (x *explainer) window(ctx context.Context, snap *warehouse.Snapshot, m warehouse.Membership, w withheld, number uint32) (lakeward.Outcome, error) {
 	x.fact("an incremental run: it exports what changed after generation %d, up to generation %d", *x.r.FromGeneration, x.r.ToGeneration)
 	old, err := x.e.membersAt(ctx, x.r)
 	if lakeward.KindOf(err) == lakeward.NotFound {
@@ -154,16 +174,25 @@ func (x *explainer) window(ctx context.Context, snap *warehouse.Snapshot, m ware
 	}
 	was, is := old.Contains(number), m.Members.Contains(number)
 	x.fact("a member at its beginning: %s; at its end: %s", yes(was), yes(is))
+	if was && w.start.Contains(number) || is && w.end.Contains(number) {
+		x.fact("left out because it had opted out of everything: at the beginning %s; at the end %s", yes(w.start.Contains(number)), yes(w.end.Contains(number)))
+	}
+	was, is = was && !w.start.Contains(number), is && !w.end.Contains(number)
 	if is {
 		x.fact("its identities changed in between: %s", yes(changed.Contains(number)))
 	}
 	switch {
+	case !was && !is && w.end.Contains(number):
+		return lakeward.WasOptedOut, nil
 	case !was && !is:
-		return lakeward.WasNoMember, nil
+		return lakeward.WasNoMember, x.noMember(ctx, snap, number)
+	case is && was && w.unknown:
+		x.fact("the books were restored from a backup and do not know whom the run before left out, so every member is told again")
 	case is && was && !changed.Contains(number):
 		x.fact("a change of attributes alone is not exported")
 		return lakeward.WasUnchanged, nil
-	case is:
+	}
+	if is {
 		return x.values(ctx, snap, number, lakeward.WasWritten)
 	}
 	mapped := false
@@ -171,10 +200,13 @@ func (x *explainer) window(ctx context.Context, snap *warehouse.Snapshot, m ware
 		mapped = mapped || c.Kind() == lakeward.StatusSource
 	}
 	x.fact("the status is mapped, so that who left is told: %s", yes(mapped))
-	if !mapped {
-		return lakeward.WasLeftUntold, nil
+	switch {
+	case mapped:
+		return x.values(ctx, snap, number, lakeward.WasWrittenExited)
+	case w.end.Contains(number):
+		return lakeward.WasOptedOut, nil
 	}
-	return x.values(ctx, snap, number, lakeward.WasWrittenExited)
+	return lakeward.WasLeftUntold, nil
 }
 
 func yes(b bool) string {

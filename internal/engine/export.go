@@ -103,7 +103,8 @@ func (e *Engine) delivery(ctx context.Context, r *lakeward.Run) (*deliver.Lake, 
 	return d, err
 }
 
-// pin fixes, once for all attempts, what the run exports: configuration, generation and names (S3).
+// pin fixes, once for all attempts, what the run exports: configuration, generation, names, and whom it leaves out for want of
+// consent (S3).
 func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) error {
 	flow, err := e.store.Dataflow(ctx, r.Sandbox, string(r.DataflowID))
 	if err != nil {
@@ -119,7 +120,7 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 	if err != nil {
 		return err
 	}
-	snap, err := e.warehouse.SnapshotOf(ctx, r.Sandbox, policy, r.ToGeneration) // that of its evaluation, or the newest
+	snap, err := e.warehouse.SnapshotOf(ctx, r.Sandbox, policy, r.ToGeneration, lakeward.AudienceID(r.Item)) // that of its evaluation, or the newest
 	if err != nil {
 		return err
 	}
@@ -139,7 +140,11 @@ func (e *Engine) pin(ctx context.Context, d *deliver.Lake, r *lakeward.Run) erro
 	if plan.Mode, err = d.FindMode(ctx, plan.Destination.Mode); err != nil {
 		return err
 	}
-	return e.store.PinRun(ctx, r, at, plan, snap.Generation)
+	withheld, err := e.withholds(ctx, snap, r.Item)
+	if err != nil {
+		return err
+	}
+	return e.store.PinRun(ctx, r, at, plan, snap.Generation, withheld)
 }
 
 // planRun is what a run exports at a time, up to a generation; the windows of datasets are noted in the run.
@@ -268,6 +273,11 @@ func (e *Engine) finish(ctx context.Context, d *deliver.Lake, r *lakeward.Run, r
 	files, err := d.Publish(ctx, r, rec)
 	if err != nil {
 		return err
+	}
+	if r.Plan == nil {
+		if err := e.adoptWithheld(ctx, r, rec.ToGeneration); err != nil {
+			return err
+		}
 	}
 	err = e.store.BookRun(ctx, r, now(), func(r *lakeward.Run) {
 		at := now()

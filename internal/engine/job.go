@@ -33,6 +33,8 @@ type job struct {
 	paths  []string        // of the columns that they get
 	at     time.Time
 	others map[string]*roaring.Bitmap // members of audiences that the job does not evaluate
+	optOut *rule                      // finds who is no member of anything (CNS-05); nil if no field tells
+	among  *roaring.Bitmap            // the profiles that are decided
 }
 
 // runJob decides the profiles of the newest generation for the rules of audiences, all of one merge policy, as of a time.
@@ -52,13 +54,16 @@ func (e *Engine) runJob(ctx context.Context, sandbox string, audiences []lakewar
 	return j, j.match(ctx, e.warehouse, e.cfg.Evaluators, p)
 }
 
-// newJob parses the rules, adds those that they ask for, and puts them into order.
+// newJob parses the rules, adds those that they ask for and the one of opt-outs, and puts them into order.
 func newJob(audiences []lakeward.Audience, scope pql.Scope, snap *warehouse.Snapshot, at time.Time) (*job, error) {
-	j := &job{snap: snap, at: at, byID: map[string]*rule{}, others: map[string]*roaring.Bitmap{}}
+	j := &job{snap: snap, at: at, byID: map[string]*rule{}, others: map[string]*roaring.Bitmap{}, among: snap.All()}
 	for _, a := range audiences {
 		if err := j.add(a, scope, nil); err != nil {
 			return nil, err
 		}
+	}
+	if err := j.addOptOuts(scope); err != nil {
+		return nil, err
 	}
 	j.paths = j.choose(scope)
 	return j, nil

@@ -19,9 +19,10 @@ const (
 	maxOpen       = 800 // files of all workers
 )
 
-// match decides every profile for every rule, by several workers.
+// match decides every profile for every rule, by several workers. Who has opted out is then taken from all members; that
+// rules which ask for others still saw them there changes nothing for anybody else.
 func (j *job) match(ctx context.Context, w *warehouse.Warehouse, workers int, p Progress) error {
-	all := j.snap.All()
+	all := j.among
 	total := all.GetCardinality()
 	chunks := int((total + vector.MaxRows - 1) / vector.MaxRows)
 	more, err := j.openBeside(w)
@@ -54,6 +55,11 @@ func (j *job) match(ctx context.Context, w *warehouse.Warehouse, workers int, p 
 		for _, m := range matchers {
 			r.members.Or(m.members[i])
 			m.members[i] = nil
+		}
+	}
+	for _, r := range j.rules {
+		if j.optOut != nil && r != j.optOut {
+			r.members.AndNot(j.optOut.members)
 		}
 	}
 	return open.err

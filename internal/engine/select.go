@@ -39,8 +39,8 @@ type part struct {
 	rows    int64
 }
 
-// selectMembers decides who is written: members, or those of the run's window, then those with all mandatory
-// values, then the winners of the deduplication; each step counts whom it leaves out.
+// selectMembers decides who is written: members, or those of the run's window, then those who may be for their consent, then
+// those with all mandatory values, then the winners of the deduplication; each step counts whom it leaves out.
 func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection, error) {
 	snap, err := e.warehouse.SnapshotOf(ctx, r.Sandbox, r.Plan.Audience.Policy(), r.ToGeneration, lakeward.AudienceID(r.Item))
 	if err != nil {
@@ -58,12 +58,15 @@ func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection
 	if r.GeneratedAt != nil {
 		s.run.At = *r.GeneratedAt
 	}
-	if r.FromGeneration != nil {
-		if err := e.narrow(ctx, r, s); err != nil {
-			return nil, err
-		}
+	w, err := e.withheld(ctx, r, snap, m.Members)
+	if err != nil {
+		return nil, err
 	}
-	s.counts.Received = int64(s.numbers.GetCardinality())
+	if r.FromGeneration == nil {
+		s.withhold(roaring.And(s.numbers, w.end))
+	} else if err := e.narrow(ctx, r, s, w); err != nil {
+		return nil, err
+	}
 	for _, c := range columns {
 		s.read(c.Leaves())
 		if c.Kind == lakeward.IdentitySource {
@@ -86,6 +89,13 @@ func (e *Engine) selectMembers(ctx context.Context, r *lakeward.Run) (*selection
 		s.cut(r.Plan.Destination.PartRows())
 	}
 	return s, nil
+}
+
+// withhold leaves out profiles for want of consent (CNS-03).
+func (s *selection) withhold(out *roaring.Bitmap) {
+	s.numbers.AndNot(out)
+	s.counts.ExcludedConsent = int64(out.GetCardinality())
+	s.counts.Received = int64(s.numbers.GetCardinality()) + s.counts.ExcludedConsent
 }
 
 func notEvaluated(a lakeward.Audience) error {

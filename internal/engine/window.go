@@ -13,17 +13,24 @@ import (
 // status is mapped, and whose identities changed (RUN-03, RUN-05, DLV-121). Who is in both ends of the window and changed
 // nothing but attributes is not (RUN-04); nor is who came and went within it. It is algebra of bitmaps: no row is compared.
 // A profile that is not there any more, because it was deleted or joined with another one, gives no exited.
-func (e *Engine) narrow(ctx context.Context, r *lakeward.Run, s *selection) error {
-	old, err := e.membersAt(ctx, r)
+//
+// A member who is withheld counts as none at either end: who lost consent leaves (CNS-04), who gives it again enters. One
+// who is still withheld is not counted again, unless something about them changed.
+func (e *Engine) narrow(ctx context.Context, r *lakeward.Run, s *selection, w withheld) error {
+	before, err := e.membersAt(ctx, r)
 	if err != nil {
 		return err
 	}
-	there, now := s.snap.All(), s.membership.Members
 	changed, err := e.changedIdentities(ctx, s.snap, *r.FromGeneration)
 	if err != nil {
 		return err
 	}
-	written := roaring.AndNot(now, old)
+	there, now, old := s.snap.All(), roaring.AndNot(s.membership.Members, w.end), roaring.AndNot(before, w.start)
+	told := old
+	if w.unknown {
+		told = roaring.New()
+	}
+	written := roaring.AndNot(now, told)
 	written.Or(roaring.And(now, changed))
 	s.exited = roaring.New()
 	if s.mapsStatus() {
@@ -32,7 +39,12 @@ func (e *Engine) narrow(ctx context.Context, r *lakeward.Run, s *selection) erro
 		written.Or(s.exited)
 	}
 	written.And(there)
+	out := roaring.AndNot(w.end, w.start)
+	out.Or(roaring.And(w.end, changed))
+	out.AndNot(s.exited)
+	out.And(there)
 	s.numbers = written
+	s.withhold(out)
 	return nil
 }
 
@@ -81,7 +93,8 @@ func (s *selection) mapsStatus() bool {
 func (s *selection) left(number uint32) bool { return s.exited != nil && s.exited.Contains(number) }
 
 // times are the times, in milliseconds, at which profiles entered or, of those that left, at which they did. An audience
-// forgets who left long ago (SEG-06); if such a one is still to be told, its time is that of the evaluation.
+// forgets who left long ago (SEG-06); if such a one is still to be told, its time is that of the evaluation. Of a member who
+// lost consent it is that of the run.
 func (s *selection) times(q *warehouse.Qualified, numbers []uint32) ([]int64, error) {
 	if s.exited == nil || s.exited.IsEmpty() {
 		return q.Times(numbers)
@@ -99,8 +112,13 @@ func (s *selection) times(q *warehouse.Qualified, numbers []uint32) ([]int64, er
 	}
 	out := make([]int64, len(numbers))
 	for i, n := range numbers {
-		if out[i] = s.membership.EvaluatedAt.UnixMilli(); !forgotten(n) {
+		switch {
+		case !forgotten(n):
 			out[i], times = times[0], times[1:]
+		case s.membership.Members.Contains(n):
+			out[i] = s.run.At.UnixMilli()
+		default:
+			out[i] = s.membership.EvaluatedAt.UnixMilli()
 		}
 	}
 	return out, nil

@@ -151,16 +151,19 @@ func TestFailedRunWidensTheNextWindow(t *testing.T) {
 
 // step is one thing of a history.
 type step struct {
-	Kind string // upload, evaluate, slot, fail, compact
+	Kind string // upload, evaluate, list, in, out, slot, fail, compact
 	Rows []string
 }
 
 func drawHistory(t *rapid.T) []step {
-	kinds := []string{"upload", "upload", "upload", "evaluate", "evaluate", "slot", "slot", "fail", "compact"}
+	kinds := []string{"upload", "upload", "evaluate", "evaluate", "list", "in", "in", "out", "out", "slot", "slot", "slot", "fail", "compact"}
 	var out []step
 	for range rapid.IntRange(3, 25).Draw(t, "steps") {
 		s := step{Kind: rapid.SampledFrom(kinds).Draw(t, "kind")}
-		if s.Kind == "upload" {
+		switch s.Kind {
+		case "list", "in", "out":
+			s.Rows = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"1", "2", "3", "4", "5", "6"}), 1, 5, rapid.ID).Draw(t, "ids")
+		case "upload":
 			for range rapid.IntRange(1, 4).Draw(t, "rows") {
 				id := rapid.IntRange(1, 6).Draw(t, "id")
 				s.Rows = append(s.Rows, fmt.Sprintf("%d,%s%d@x.org,,N%d,%d", id, rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "mail"), id,
@@ -172,8 +175,8 @@ func drawHistory(t *rapid.T) []step {
 	return out
 }
 
-// RUN-03 to RUN-08, D13: whatever happened, with failures in between, the files of an audience folded over the first full one
-// say who is a member now, with its identities.
+// RUN-03 to RUN-08, CNS-03 to CNS-05, D13: whatever happened, with failures in between, the files of an audience folded over
+// the first full one say who is a member now, with its identities, and that is nobody who has opted out.
 func TestFoldedFilesAreTheFullFile(t *testing.T) {
 	t.Parallel()
 	s := emulatortest.Start(t, emulator.Options{NoSync: true})
@@ -203,44 +206,75 @@ func TestFoldedFilesAreTheFullFile(t *testing.T) {
 	t.Logf("%d histories", histories)
 }
 
-// fold plays a history, then returns what all incremental files together say, and what a full one does.
+// fold plays a history, then returns what all incremental files together say, and what a full one does, of an audience with a
+// rule and of an uploaded one.
 func (w *world) fold(history []step) (folded, full []string) {
-	w.people("1,a1@x.org,,N,30", "2,a2@x.org,,N,10")
+	w.people("1,a1@x.org,,N,30", "2,a2@x.org,,N,10", "3,a3@x.org,,N,30", "4,a4@x.org,,N,30", "5,a5@x.org,,N,10", "6,a6@x.org,,N,10")
+	w.consents()
 	w.audience("adults", "age >= 18")
-	flow := w.flow(lakeward.Destination{Folder: lakeward.NewID()}, "adults", every3h(), named("id", "id"), named("mail", "mail"), named(statusField, "status"))
-	state := map[string]string{}
-	apply := func(r lakeward.Run) {
-		for _, line := range w.lines(r) {
-			id, rest, _ := strings.Cut(line, " ")
-			if state[id] = rest; strings.HasSuffix(rest, " exited") {
-				delete(state, id)
+	w.listed("listed", "1", "2")
+	var flows []lakeward.Dataflow
+	states, out := map[string]map[string]string{}, map[string]bool{}
+	for _, audience := range []string{"adults", "listed"} {
+		flow := w.flow(lakeward.Destination{Folder: lakeward.NewID()}, audience, every3h(), named("id", "id"), named("mail", "mail"), named(statusField, "status"))
+		flows = append(flows, flow)
+		states[flow.Name] = map[string]string{}
+	}
+	slot := func(fails bool) {
+		w.slot(flows[0])
+		for _, flow := range flows {
+			r := w.newest(flow)
+			if fails { // unless there was nothing to write
+				if r.State != lakeward.Succeeded {
+					continue
+				}
+			}
+			succeeded(w.t, r)
+			for _, line := range w.lines(r) {
+				id, rest, _ := strings.Cut(line, " ")
+				if states[flow.Name][id] = rest; strings.HasSuffix(rest, " exited") {
+					delete(states[flow.Name], id)
+				}
 			}
 		}
 	}
-	apply(w.slot(flow))
+	slot(false)
 	for _, s := range append(history, step{Kind: "evaluate"}, step{Kind: "slot"}) {
 		switch s.Kind {
 		case "upload":
 			w.upload(s.Rows...)
+		case "list":
+			w.listed("listed", s.Rows...)
+		case "in", "out":
+			w.opt(s.Kind, s.Rows...)
+			for _, id := range s.Rows {
+				out[id] = s.Kind == "out"
+			}
 		case "evaluate":
 			w.evaluate()
 		case "compact":
 			w.compact(true)
 		case "slot":
-			r := w.slot(flow)
-			succeeded(w.t, r)
-			apply(r)
+			slot(false)
 		case "fail":
 			disarm := w.lake.Arm(emulator.Fault{Op: "flush", Do: emulator.Status, Code: 403})
-			w.slot(flow)
+			slot(true)
 			disarm()
 		}
 	}
-	for id, rest := range state {
-		folded = append(folded, id+" "+rest)
+	for _, flow := range flows {
+		name := string(flow.Items[0].AudienceID) + " "
+		for id, rest := range states[flow.Name] {
+			folded = append(folded, name+id+" "+rest)
+		}
+		for _, line := range w.lines(w.export(flow)) {
+			full = append(full, name+line)
+			if id, _, _ := strings.Cut(line, " "); out[id] {
+				w.t.Errorf("%s opted out and is in the full file", id)
+			}
+		}
 	}
 	slices.Sort(folded)
-	full = w.lines(w.export(flow))
 	slices.Sort(full)
 	return folded, full
 }

@@ -174,7 +174,7 @@ func (s *Store) Forget(ctx context.Context, sandbox string, held []int64) ([]lak
 			return err
 		}
 		f := forgetter{tx: tx, sandbox: sandbox, profiles: sorted(profiles, held), members: sorted(profiles, members, held)}
-		err = errors.Join(f.profileFiles(ctx), f.eventFiles(ctx), f.memberships(ctx))
+		err = errors.Join(f.profileFiles(ctx), f.eventFiles(ctx), f.memberships(ctx), f.withheld(ctx))
 		out = f.files
 		return err
 	})
@@ -282,6 +282,13 @@ func (f *forgetter) memberships(ctx context.Context) error {
 		f.files = append(f.files, m.table)
 	}
 	return nil
+}
+
+// withheld forgets whom a run left out once the memberships of its generation are gone: no window begins there any more.
+func (f *forgetter) withheld(ctx context.Context) error {
+	_, err := f.tx.ExecContext(ctx, `DELETE FROM withheld WHERE run IN (SELECT r.id FROM run r JOIN generation g ON g.sandbox = r.sandbox AND g.no = r.to_generation
+		WHERE r.sandbox = $1 AND g.members_kept = 0 AND NOT r.`+openRun+`)`, f.sandbox)
+	return err
 }
 
 func (f *forgetter) listMemberships(ctx context.Context) ([]membershipRow, error) {

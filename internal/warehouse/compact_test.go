@@ -129,7 +129,7 @@ func (h *home) pin(generation int64) *lakeward.Run {
 	if err != nil || r == nil {
 		h.t.Fatalf("ClaimRun: %v, %v", r, err)
 	}
-	if err := h.store.PinRun(ctx(), r, at, lakeward.Plan{}, generation); err != nil {
+	if err := h.store.PinRun(ctx(), r, at, lakeward.Plan{}, generation, nil); err != nil {
 		h.t.Fatal(err)
 	}
 	return r

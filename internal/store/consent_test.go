@@ -1,0 +1,102 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/lakeward/lakeward"
+	"github.com/lakeward/lakeward/internal/store"
+)
+
+// CNS-03, CNS-04: a run notes whom it leaves out, and begins with whom the run of its baseline left out; these are forgotten
+// with the memberships.
+func TestWithheld(t *testing.T) {
+	at := time.UnixMilli(1_700_000_000_000).UTC()
+	incremental := lakeward.Plan{Dataflow: lakeward.Dataflow{Items: []lakeward.DataflowItem{{AudienceID: "a", Schedule: lakeward.Schedule{Mode: lakeward.IncrementalExport}}}}}
+	for _, test := range []struct {
+		name string
+		need []string // statements, behind a run b that ended at generation 5 and is the baseline
+		to   int64
+		end  string
+		want string // start and end, - for what is not known
+	}{
+		{name: "nobody", to: 7, want: `"" ""`},
+		{name: "since the baseline", need: []string{`INSERT INTO withheld VALUES ('b', 'x', 'old')`}, to: 7, end: "new", want: `"old" "new"`},
+		{name: "at the generation of the baseline", need: []string{`INSERT INTO withheld VALUES ('b', 'x', 'old')`}, to: 5, end: "old", want: `"old" "old"`},
+		{name: "before the baseline", need: []string{`INSERT INTO withheld VALUES ('b', 'x', 'old')`}, to: 4, end: "older", want: `"older" "older"`},
+		{name: "after a run that is not known", need: []string{`INSERT INTO withheld VALUES ('b', 'x', NULL)`}, to: 7, end: "new", want: `- "new"`},
+		{name: "without a baseline", need: []string{`UPDATE flow_item SET baseline_generation = NULL, baseline_run = NULL`, `INSERT INTO withheld VALUES ('b', 'x', 'old')`}, to: 7, end: "new", want: `"" "new"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := open(t, store.Memory, store.NewKEK())
+			history(t, s)
+			for _, q := range append([]string{`INSERT INTO flow_item (sandbox, flow, item, baseline_generation, baseline_run) VALUES ('prod', 'f', 'a', 5, 'b')`,
+				`INSERT INTO run (id, sandbox, flow, item, slot, state, phase, attempt, rev, to_generation, scheduled_at, created_at, counts, warnings, manifest, owed)
+				VALUES ('b', 'prod', 'f', 'a', 'at:0', 'succeeded', 'booked', 1, 0, 5, 0, 0, '{}', '{}', '', 0)`}, test.need...) {
+				if err := s.Exec(t.Context(), q); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := lakeward.NewRun(lakeward.Dataflow{ID: "f", Sandbox: "prod"}, "a", lakeward.ScheduledSlot(at), at, at)
+			queued, err := s.QueueRun(t.Context(), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, ok, err := s.Withheld(t.Context(), &queued); ok || err != nil {
+				t.Errorf("before it was pinned: %v, %v", ok, err)
+			}
+			if err := s.PinRun(t.Context(), &queued, at, incremental, test.to, lakeward.Bitmap(test.end)); err != nil {
+				t.Fatal(err)
+			}
+			w, ok, err := s.Withheld(t.Context(), &queued)
+			if got := text(w.Start, w.StartUnknown) + " " + text(w.End, w.EndUnknown); got != test.want || !ok || err != nil {
+				t.Errorf("Withheld: %s, %v, %v, want %s", got, ok, err, test.want)
+			}
+			later := at.Add(time.Second)
+			queued.GeneratedAt = &later
+			if _, ok, err := s.Withheld(t.Context(), &queued); ok || err != nil {
+				t.Errorf("a preview with the id of the run: %v, %v", ok, err)
+			}
+			latest, ok, err := s.WithheldAt(t.Context(), "f", "a", test.to)
+			if !ok || err != nil || !slices.Equal(latest.End, w.End) {
+				t.Errorf("WithheldAt: %+v, %v, %v", latest, ok, err)
+			}
+		})
+	}
+}
+
+func text(b lakeward.Bitmap, unknown bool) string {
+	if unknown {
+		return "-"
+	}
+	return fmt.Sprintf("%q", b)
+}
+
+// Whom a run left out is kept as long as a window may begin or end with it.
+func TestWithheldIsForgotten(t *testing.T) {
+	for state, want := range map[string][3]bool{"succeeded": {false, false, true}, "queued": {true, true, true}} {
+		s := open(t, store.Memory, store.NewKEK())
+		history(t, s)
+		for i, to := range []int64{2, 4, 7} {
+			id := fmt.Sprint("r", to)
+			if err := s.Exec(t.Context(), `INSERT INTO run (id, sandbox, flow, item, slot, state, phase, attempt, rev, to_generation, scheduled_at, created_at, counts, warnings, manifest, owed)
+				VALUES ($1, 'prod', 'f', 'a', $1, $2, 'pinned', 1, 0, $3, 0, 0, '{}', '{}', '', 0)`, id, state, to); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.KeepWithheld(t.Context(), lakeward.RunID(id), lakeward.Withheld{End: lakeward.Bitmap{byte(i + 1)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Forget(t.Context(), "prod", nil); err != nil {
+			t.Fatal(err)
+		}
+		for i, to := range []int64{2, 4, 7} {
+			w, ok, err := s.WithheldAt(t.Context(), "f", "a", to)
+			if got := len(w.End) > 0; got != want[i] || !ok || err != nil {
+				t.Errorf("%s, generation %d: kept %v, want %v; %v, %v", state, to, got, want[i], ok, err)
+			}
+		}
+	}
+}
