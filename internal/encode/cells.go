@@ -6,46 +6,9 @@ package encode
 
 import (
 	"encoding/binary"
-	"fmt"
-	"io"
 
-	"github.com/lakeward/lakeward"
 	"github.com/lakeward/lakeward/internal/vector"
 )
-
-// maxRowBytes is the largest row that is written; a larger one fails the run (DLV-44).
-const maxRowBytes = 16 << 20
-
-// flushAt is how many bytes are collected before they go to the writer.
-const flushAt = 256 << 10
-
-// Taker is a writer that can take a block over instead of copying it, and gives an empty one back.
-type Taker interface {
-	Take(block []byte) (empty []byte, err error)
-}
-
-// flush writes what is collected and returns an empty buffer.
-func flush(out io.Writer, b []byte) ([]byte, error) {
-	if len(b) == 0 {
-		return b, nil
-	}
-	t, ok := out.(Taker)
-	if !ok {
-		_, err := out.Write(b)
-		return b[:0], err
-	}
-	b, err := t.Take(b)
-	if cap(b) < flushRoom {
-		b = make([]byte, 0, flushRoom)
-	}
-	return b, err
-}
-
-// flushRoom is the room for that and a row behind it, so that the buffer seldom grows.
-const flushRoom = flushAt + 64<<10
-
-// band is how many rows are rendered before they are joined, so that what is rendered is still in the cache then.
-const band = 512
 
 // cells holds the rendered cells of a column in the rows of a band: cell i is text[from[i]:to[i]] with what stands around it.
 type cells struct {
@@ -164,10 +127,4 @@ func appendWords(b, text []byte, from, to int) []byte {
 		binary.LittleEndian.PutUint64(dst[24:], binary.LittleEndian.Uint64(src[24:]))
 	}
 	return b[:len(b)+n]
-}
-
-// tooLong fails the run for a row (DLV-44).
-func tooLong(row int64) error {
-	return &lakeward.Error{Kind: lakeward.Invalid, Code: lakeward.FailRow,
-		Msg: fmt.Sprintf("row %d is longer than 16 MiB; map fewer or shorter fields", row)}
 }

@@ -2,7 +2,6 @@ package encode
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 
 	"github.com/lakeward/lakeward"
@@ -11,11 +10,8 @@ import (
 
 // CSV writes chunks as CSV, byte for byte as FMT-10a says. The header is the first line.
 type CSV struct {
-	out       io.Writer
+	lines
 	opt       lakeward.CSVOptions
-	columns   []cells
-	buf       []byte
-	rows      int64
 	ambiguous int64
 	end       string  // of a record
 	special   byteSet // what makes a value need quotes
@@ -26,7 +22,7 @@ const byteOrderMark = "\ufeff"
 
 // NewCSV starts a file and writes its header, if it has one.
 func NewCSV(out io.Writer, headers []string, opt lakeward.CSVOptions) (*CSV, error) {
-	c := &CSV{out: out, opt: opt, columns: make([]cells, len(headers)), buf: make([]byte, 0, flushRoom)}
+	c := &CSV{lines: newLines(out, len(headers)), opt: opt}
 	c.special = newByteSet(opt.Delimiter + opt.Quote + "\r\n")
 	if c.end = "\n"; opt.CRLF {
 		c.end = "\r\n"
@@ -49,59 +45,19 @@ func NewCSV(out io.Writer, headers []string, opt lakeward.CSVOptions) (*CSV, err
 
 // Write adds the rows of a chunk; its columns stand in the order of the headers.
 func (c *CSV) Write(chunk *vector.Chunk) error {
-	if len(chunk.Columns) != len(c.columns) {
-		return fmt.Errorf("csv: %d columns, want %d", len(chunk.Columns), len(c.columns))
-	}
-	for lo := 0; lo < chunk.Len; lo += band {
-		if err := c.write(chunk, lo, min(lo+band, chunk.Len)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.write(chunk, c.render, func(b []byte, row int) []byte { return appendRow(b, c.columns, row) })
 }
-
-// write adds some rows of a chunk.
-func (c *CSV) write(chunk *vector.Chunk, lo, hi int) error {
-	for i := range c.columns {
-		behind := c.opt.Delimiter
-		if i == len(c.columns)-1 {
-			behind = c.end
-		}
-		c.render(&c.columns[i], &chunk.Columns[i], behind, lo, hi)
-	}
-	for row := range hi - lo {
-		start := len(c.buf)
-		c.buf = appendRow(c.buf, c.columns, row)
-		if len(c.buf)-start > maxRowBytes {
-			return tooLong(c.rows + 1)
-		}
-		c.rows++
-		if len(c.buf) >= flushAt {
-			if err := c.flush(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// Close writes what is left. It does not close the writer below.
-func (c *CSV) Close() error { return c.flush() }
-
-// Rows is the number of rows written, the header not counted.
-func (c *CSV) Rows() int64 { return c.rows }
 
 // Ambiguous is the number of values that hold the delimiter or a line break without a quote character
 // to protect them (FMT-12).
 func (c *CSV) Ambiguous() int64 { return c.ambiguous }
 
-func (c *CSV) flush() (err error) {
-	c.buf, err = flush(c.out, c.buf)
-	return err
-}
-
-// render makes the text of a column's cells and what stands behind them.
-func (c *CSV) render(col *cells, v *vector.Vector, behind string, lo, hi int) {
+// render makes the text of the cells of column i and what stands behind them.
+func (c *CSV) render(i int, v *vector.Vector, lo, hi int) {
+	col, behind := &c.columns[i], c.opt.Delimiter
+	if i == len(c.columns)-1 {
+		behind = c.end
+	}
 	if v.Dict != nil {
 		col.around(nil, "")
 		c.renderDict(col, v, behind, lo, hi)

@@ -1,7 +1,6 @@
 package encode
 
 import (
-	"fmt"
 	"io"
 	"slices"
 	"unicode/utf8"
@@ -11,19 +10,16 @@ import (
 
 // JSON writes chunks as lines of JSON, one object a row: keys are the names in their order (FMT-13).
 type JSON struct {
-	out     io.Writer
-	nulls   nullFields
-	keys    [][]byte // `"name":`
-	quotes  [][]byte // `"name":"`
-	columns []cells
-	buf     []byte
-	rows    int64
+	lines
+	nulls  nullFields
+	keys   [][]byte // `"name":`
+	quotes [][]byte // `"name":"`
 }
 
 // NewJSON starts a file, which begins with its first row. Null values, also those inside objects, are
 // there as null, as files of audiences have them, or left out, as files of datasets do (FMT-15).
 func NewJSON(out io.Writer, names []string, nulls bool) *JSON {
-	j := &JSON{out: out, nulls: nullFields(nulls), columns: make([]cells, len(names)), buf: make([]byte, 0, flushRoom)}
+	j := &JSON{lines: newLines(out, len(names)), nulls: nullFields(nulls)}
 	for _, name := range names {
 		key := append(appendQuoted(nil, []byte(name)), ':')
 		j.keys, j.quotes = append(j.keys, key), append(j.quotes, append(slices.Clone(key), '"'))
@@ -32,38 +28,7 @@ func NewJSON(out io.Writer, names []string, nulls bool) *JSON {
 }
 
 // Write adds the rows of a chunk; its columns stand in the order of the names.
-func (j *JSON) Write(chunk *vector.Chunk) error {
-	if len(chunk.Columns) != len(j.columns) {
-		return fmt.Errorf("json: %d columns, want %d", len(chunk.Columns), len(j.columns))
-	}
-	for lo := 0; lo < chunk.Len; lo += band {
-		if err := j.write(chunk, lo, min(lo+band, chunk.Len)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// write adds some rows of a chunk.
-func (j *JSON) write(chunk *vector.Chunk, lo, hi int) error {
-	for i := range j.columns {
-		j.render(i, &chunk.Columns[i], lo, hi)
-	}
-	for row := range hi - lo {
-		start := len(j.buf)
-		j.buf = j.appendRow(j.buf, row)
-		if len(j.buf)-start > maxRowBytes {
-			return tooLong(j.rows + 1)
-		}
-		j.rows++
-		if len(j.buf) >= flushAt {
-			if err := j.flush(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
+func (j *JSON) Write(chunk *vector.Chunk) error { return j.write(chunk, j.render, j.appendRow) }
 
 // appendRow joins the members of a row: each is rendered with a comma behind it, the last one is taken back.
 func (j *JSON) appendRow(b []byte, row int) []byte {
@@ -74,17 +39,6 @@ func (j *JSON) appendRow(b []byte, row int) []byte {
 		b = b[:len(b)-1]
 	}
 	return append(b, '}', '\n')
-}
-
-// Close writes what is left. It does not close the writer below.
-func (j *JSON) Close() error { return j.flush() }
-
-// Rows is the number of rows written.
-func (j *JSON) Rows() int64 { return j.rows }
-
-func (j *JSON) flush() (err error) {
-	j.buf, err = flush(j.out, j.buf)
-	return err
 }
 
 // render makes the members of a column: key, value and a comma.
