@@ -24,7 +24,7 @@ func OptOutRule(union []Leaf) string {
 		if rule != "" {
 			rule += " or "
 		}
-		rule += "$1." + l.Path + ".exists(" + optOutType + ` = "` + generalOptOut + `" and ` + optOutValue + ` = "` + optOutValueOut + `")`
+		rule += `$1["` + l.Path + `"].exists(` + optOutType + ` = "` + generalOptOut + `" and ` + optOutValue + ` = "` + optOutValueOut + `")`
 	}
 	return rule
 }
@@ -47,11 +47,29 @@ func holdsOptOuts(t FieldType, item *Field) bool {
 	return texts == 2
 }
 
-// checkOptOuts refuses a field with the name of opt-outs that cannot hold them: nobody would notice that they do not count.
-func checkOptOuts(errs *fieldErrors, at string, f Field) {
-	if f.Name == optOutsField && !holdsOptOuts(f.Type, f.Item) {
+// checkOptOuts refuses a field of a profile schema with the name of opt-outs that cannot hold them, or that is one of events:
+// nobody would notice that they do not count.
+func (s *Schema) checkOptOuts(errs *fieldErrors, at string, f Field) {
+	switch {
+	case !s.Profile:
+	case s.Class == RecordClass && hidesOptOuts(f.Item):
+		errs.add(at, "SCHEMA-1009", "%s stands outside of arrays and maps", optOutsField)
+	case f.Name != optOutsField:
+	case s.Class == EventClass:
+		errs.add(at, "SCHEMA-1009", "%s is a field of profiles, not of events; put it into a schema of class record", optOutsField)
+	case !holdsOptOuts(f.Type, f.Item):
 		errs.add(at, "SCHEMA-1009", "%s is an array of objects with the texts %s and %s, by which profiles opt out; give a field for something else another name", optOutsField, optOutType, optOutValue)
 	}
+}
+
+// hidesOptOuts reports whether a field with the name of opt-outs stands somewhere inside the item of an array or a map.
+func hidesOptOuts(item *Field) bool {
+	if item == nil {
+		return false
+	}
+	hidden := hidesOptOuts(item.Item)
+	walkFields("", item.Fields, func(_ string, f Field) { hidden = hidden || f.Name == optOutsField || hidesOptOuts(f.Item) })
+	return hidden
 }
 
 // Withheld are the members of an audience that a run leaves out for want of consent (CNS-03), as bitmaps of profile

@@ -130,7 +130,7 @@ func (s *Schema) Validate(namespaces []Namespace) error {
 		count++
 		at := "/properties/" + path
 		checkField(&errs, at, f)
-		checkOptOuts(&errs, at, f)
+		s.checkOptOuts(&errs, at, f)
 		if seen[path] {
 			errs.add(at, "SCHEMA-1002", "the field stands twice")
 		}
@@ -211,9 +211,6 @@ func checkItem(errs *fieldErrors, at string, f Field, depth int) (count int) {
 	walkFields("", inside, func(path string, b Field) {
 		count++
 		checkField(errs, at+"/"+path, b)
-		if b.Name == optOutsField {
-			errs.add(at+"/"+path, "SCHEMA-1009", "%s stands outside of arrays and maps", optOutsField)
-		}
 		if seen[path] {
 			errs.add(at+"/"+path, "SCHEMA-1002", "the field stands twice")
 		}

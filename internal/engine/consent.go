@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -14,10 +15,11 @@ import (
 type withheld struct {
 	start, end *roaring.Bitmap
 	unknown    bool // who they were at the beginning
+	lost       bool // who they were at all; only an old run that nobody does again is so
 }
 
 // optedOut are those of some profiles of a snapshot who have opted out of everything (CNS-05). Consent policies will add
-// theirs here.
+// theirs here. It is the work of one thread: what bounds an evaluation does not count for the runs beside it.
 func (e *Engine) optedOut(ctx context.Context, snap *warehouse.Snapshot, among *roaring.Bitmap) (*roaring.Bitmap, error) {
 	scope, err := e.scope(ctx, snap.Sandbox)
 	if err != nil || among.IsEmpty() || lakeward.OptOutRule(scope.Union) == "" {
@@ -28,7 +30,7 @@ func (e *Engine) optedOut(ctx context.Context, snap *warehouse.Snapshot, among *
 		return nil, err
 	}
 	j.among = roaring.And(among, snap.All())
-	if err := j.match(ctx, e.warehouse, e.cfg.Evaluators, nil); err != nil {
+	if err := j.match(ctx, e.warehouse, 1, nil); err != nil {
 		return nil, err
 	}
 	return j.optOut.members, nil
@@ -50,18 +52,47 @@ func (j *job) addOptOuts(scope pql.Scope) error {
 }
 
 // withholds decides whom a run leaves out that is pinned to a snapshot. Members of uploaded audiences may have opted out, and
-// any since the evaluation.
+// any since the evaluation: also after the snapshot, if that is not the newest state.
 func (e *Engine) withholds(ctx context.Context, snap *warehouse.Snapshot, item string) (lakeward.Bitmap, error) {
 	m, ok := snap.Memberships[lakeward.AudienceID(item)]
 	if !ok {
 		return nil, nil
 	}
 	out, err := e.optedOut(ctx, snap, m.Members)
-	if err != nil || out.IsEmpty() {
+	if err != nil {
 		return nil, err
+	}
+	later, err := e.optedOutLater(ctx, snap, m.Members)
+	if err != nil {
+		return nil, err
+	}
+	if out.Or(later); out.IsEmpty() {
+		return nil, nil
 	}
 	out.RunOptimize()
 	return out.ToBytes()
+}
+
+// optedOutLater are those of some profiles of a snapshot whose data says so now, under their own number or that of who
+// carries them on.
+func (e *Engine) optedOutLater(ctx context.Context, snap *warehouse.Snapshot, among *roaring.Bitmap) (*roaring.Bitmap, error) {
+	newest, err := e.warehouse.SnapshotOf(ctx, snap.Sandbox, snap.Policy, 0)
+	if err != nil || newest.Generation == snap.Generation {
+		return roaring.New(), err
+	}
+	list, err := e.store.Heirs(ctx, snap.Sandbox, snap.Policy, snap.Generation, newest.Generation)
+	if err != nil {
+		return nil, err
+	}
+	heirs := among.Clone()
+	warehouse.AddHeirs(heirs, list)
+	out, err := e.optedOut(ctx, newest, heirs)
+	if err != nil {
+		return nil, err
+	}
+	warehouse.AddAncestors(out, list)
+	out.And(among)
+	return out, nil
 }
 
 // withheld is what was noted when the run was pinned. For a run that no book knows it is decided now; its window begins
@@ -72,57 +103,56 @@ func (e *Engine) withheld(ctx context.Context, r *lakeward.Run, snap *warehouse.
 		return withheld{}, err
 	}
 	if ok {
-		return decodeWithheld(noted.Start, noted.End, noted.StartUnknown)
+		return decodeWithheld(noted)
 	}
 	end, err := e.optedOut(ctx, snap, members)
+	if err != nil {
+		return withheld{}, err
+	}
 	out := withheld{start: roaring.New(), end: end}
-	if err != nil || r.FromGeneration == nil || *r.FromGeneration == 0 {
-		return out, err
+	if r.FromGeneration == nil || *r.FromGeneration == 0 {
+		return out, nil
 	}
 	before, ok, err := e.store.WithheldAt(ctx, r.DataflowID, r.Item, *r.FromGeneration)
 	if err != nil {
 		return out, err
 	}
-	if ok {
-		old, err := decodeWithheld(before.End, nil, before.EndUnknown)
-		out.start, out.unknown = old.start, old.unknown
+	if !ok {
+		out.start, err = e.optedOutAt(ctx, r, snap.Policy, *r.FromGeneration)
 		return out, err
 	}
-	out.start, out.unknown, err = e.optedOutAt(ctx, r, *r.FromGeneration)
+	old, err := decodeWithheld(lakeward.Withheld{Start: before.End, StartUnknown: before.EndUnknown})
+	out.start, out.unknown = old.start, old.unknown
 	return out, err
 }
 
-// optedOutAt are the members of a run's audience who had opted out at an earlier generation; unknown if its values are gone.
-func (e *Engine) optedOutAt(ctx context.Context, r *lakeward.Run, generation int64) (out *roaring.Bitmap, unknown bool, err error) {
+// optedOutAt are the members of a run's audience who had opted out at an earlier generation.
+func (e *Engine) optedOutAt(ctx context.Context, r *lakeward.Run, policy lakeward.MergePolicyID, generation int64) (*roaring.Bitmap, error) {
 	scope, err := e.scope(ctx, r.Sandbox)
 	if err != nil || lakeward.OptOutRule(scope.Union) == "" {
-		return roaring.New(), false, err
-	}
-	policy, err := e.policyOfItem(ctx, r.Sandbox, r.Item)
-	if err != nil {
-		return nil, false, err
+		return roaring.New(), err
 	}
 	snap, err := e.warehouse.SnapshotOf(ctx, r.Sandbox, policy, generation, lakeward.AudienceID(r.Item))
-	if lakeward.KindOf(err) == lakeward.NotFound || err == nil && snap.ProfilesGone {
-		return roaring.New(), true, nil
-	}
 	if err != nil {
-		return nil, false, err
+		return nil, err
+	}
+	if snap.ProfilesGone {
+		return nil, &lakeward.Error{Kind: lakeward.NotFound, Code: "DATA-1007",
+			Msg: fmt.Sprintf("the values of generation %d were removed, so nobody can tell who had opted out then; give a generation at which a run of this audience ended, or export everybody", generation)}
 	}
 	m, ok := snap.Memberships[lakeward.AudienceID(r.Item)]
 	if !ok {
-		return roaring.New(), false, nil
+		return roaring.New(), nil
 	}
-	out, err = e.optedOut(ctx, snap, m.Members)
-	return out, false, err
+	return e.optedOut(ctx, snap, m.Members)
 }
 
-func decodeWithheld(start, end lakeward.Bitmap, unknown bool) (withheld, error) {
-	w := withheld{start: roaring.New(), end: roaring.New(), unknown: unknown}
+func decodeWithheld(noted lakeward.Withheld) (withheld, error) {
+	w := withheld{start: roaring.New(), end: roaring.New(), unknown: noted.StartUnknown, lost: noted.EndUnknown}
 	for _, x := range []struct {
 		from lakeward.Bitmap
 		to   *roaring.Bitmap
-	}{{start, w.start}, {end, w.end}} {
+	}{{noted.Start, w.start}, {noted.End, w.end}} {
 		if len(x.from) == 0 {
 			continue
 		}
@@ -133,25 +163,12 @@ func decodeWithheld(start, end lakeward.Bitmap, unknown bool) (withheld, error) 
 	return w, nil
 }
 
-// adoptWithheld notes whom a run left out that was found delivered before it was pinned here: the database is older than the
-// lake. What cannot be told any more makes the next window tell everybody anew.
-func (e *Engine) adoptWithheld(ctx context.Context, r *lakeward.Run, to int64) error {
-	if r.Item == lakeward.DatasetsItem {
-		return nil
+// adoptWithheld notes that nobody knows whom a run left out that was found delivered before it was pinned here: the database
+// is older than the lake, and so may be what it knows of consent. The next window tells every member anew.
+func (e *Engine) adoptWithheld(ctx context.Context, r *lakeward.Run) error {
+	scope, err := e.scope(ctx, r.Sandbox)
+	if err != nil || r.Item == lakeward.DatasetsItem || lakeward.OptOutRule(scope.Union) == "" {
+		return err
 	}
-	out, unknown, err := e.optedOutAt(ctx, r, to)
-	if err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
-		e.log.WarnContext(ctx, "whom a run left out is not known", "run_id", r.ID, "err", err) // what was delivered is booked nevertheless
-		out, unknown = roaring.New(), true
-	}
-	w := lakeward.Withheld{EndUnknown: unknown}
-	if !out.IsEmpty() {
-		if w.End, err = out.ToBytes(); err != nil {
-			return err
-		}
-	}
-	return e.store.KeepWithheld(ctx, r.ID, w)
+	return e.store.LoseWithheld(ctx, r.ID)
 }

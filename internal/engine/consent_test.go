@@ -208,69 +208,211 @@ func same[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-// DLV-81, CNS-04: a run that a restored database does not know was delivered; whom it left out is found out again, and if
-// nobody can tell any more the next run tells every member anew.
+// DLV-81, CNS-04: a run that a restored database does not know was delivered, and nobody knows whom it left out: the next one
+// tells every member anew, and who left.
 func TestOptOutsInARestoredDatabase(t *testing.T) {
-	for _, gone := range []bool{false, true} {
-		t.Run(fmt.Sprintf("values gone %v", gone), func(t *testing.T) {
+	inBubble(t, at(12), func(t *testing.T, w *world) {
+		path, kek := filepath.Join(t.TempDir(), "lakeward.db"), store.NewKEK()
+		root := must[*os.Root](t)(os.OpenRoot(w.dir))
+		defer func() { _ = root.Close() }()
+		open := func() {
+			t.Helper()
+			w.Engine.Close()
+			if err := w.store.Close(); err != nil {
+				t.Fatal(err)
+			}
+			w.store = must[*store.Store](t)(store.Open(t.Context(), path, kek))
+			w.cfg.Store, w.cfg.Warehouse = w.store, warehouse.New(root, w.store)
+			w.Engine = engine.New(w.cfg)
+		}
+		open()
+		w.people("1,a@x.org,,P1,30", "2,b@x.org,,P2,30", "3,c@x.org,,P3,30")
+		w.consents()
+		w.listed("all", "1", "2", "3")
+		w.opt("out", "2")
+		flow := w.flow(lakeward.Destination{Folder: "out"}, "all", every3h(), named("id", "id"), named(statusField, "status"))
+		open()
+		backup := must[[]byte](t)(os.ReadFile(path))
+		equal(t, "delivered", w.lines(w.slot(flow)), []string{"1 realized", "3 realized"})
+		w.Engine.Close()
+		if err := w.store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range must[[]string](t)(filepath.Glob(path + "*")) {
+			if err := os.Remove(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(path, backup, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		open()
+		found := w.slot(flow)
+		succeeded(t, found)
+		w.opt("in", "2")
+		w.opt("out", "3")
+		var preview bytes.Buffer
+		if _, err := w.PreviewDataflow(t.Context(), engine.Preview{Sandbox: sandbox, Dataflow: string(flow.ID), Rows: 10}, &preview); err != nil || strings.Count(preview.String(), "\n") != 4 {
+			t.Errorf("preview %q, %v", preview.String(), err)
+		}
+		next := w.slot(flow)
+		equal(t, "next", w.lines(next), []string{"1 realized", "2 realized", "3 exited"})
+		for id, o := range map[string]lakeward.Outcome{"1": lakeward.WasWritten, "2": lakeward.WasWritten, "3": lakeward.WasWrittenExited} {
+			same(t, "outcome of "+id, w.outcome(next, id).Outcome, o)
+		}
+		equal(t, "quiet", w.lines(w.slot(flow)), []string{})
+	})
+}
+
+// CNS-03, RUN-10: consent is asked for when the run is pinned, also if its members are those of an earlier generation, and
+// under whatever number the profile is known now.
+func TestOptOutAfterTheEvaluationOfARun(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		opt  func(w *world)
+		want []string
+	}{
+		{"nobody", func(w *world) { w.opt("in", "1") }, []string{"1", "2", "3"}},
+		{"the profile itself", func(w *world) { w.opt("out", "2") }, []string{"1", "3"}},
+		{"who carries it on", func(w *world) {
+			w.upload("3,b@x.org,,P3,30") // joins 3 with 2
+			w.opt("out", "3")
+		}, []string{"1"}},
+		{"who carries it on and was no member", func(w *world) {
+			w.upload("0,o@x.org,b@x.org,P0,30")
+			w.opt("out", "0")
+		}, []string{"1", "3"}},
+		{"who carries on those", func(w *world) {
+			w.upload("3,b@x.org,,P3,30")
+			w.upload("2,a@x.org,,P2,30")
+			w.opt("out", "3")
+		}, []string{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, at(12), func(t *testing.T, w *world) {
-				path, kek := filepath.Join(t.TempDir(), "lakeward.db"), store.NewKEK()
-				root := must[*os.Root](t)(os.OpenRoot(w.dir))
-				defer func() { _ = root.Close() }()
-				open := func() {
-					t.Helper()
-					w.Engine.Close()
-					if err := w.store.Close(); err != nil {
-						t.Fatal(err)
-					}
-					w.store = must[*store.Store](t)(store.Open(t.Context(), path, kek))
-					w.cfg.Store, w.cfg.Warehouse = w.store, warehouse.New(root, w.store)
-					w.Engine = engine.New(w.cfg)
-				}
-				open()
-				w.people("1,a@x.org,,P1,30", "2,b@x.org,,P2,30", "3,c@x.org,,P3,30")
+				w.people("0,o@x.org,,P0,10", "1,a@x.org,,P1,30", "2,b@x.org,,P2,30", "3,c@x.org,,P3,30")
+				w.stitched()
 				w.consents()
-				w.listed("all", "1", "2", "3")
-				w.opt("out", "2")
-				flow := w.flow(lakeward.Destination{Folder: "out"}, "all", every3h(), named("id", "id"), named(statusField, "status"))
-				open()
-				backup := must[[]byte](t)(os.ReadFile(path))
-				equal(t, "delivered", w.lines(w.slot(flow)), []string{"1 realized", "3 realized"})
-				w.Engine.Close()
-				if err := w.store.Close(); err != nil {
-					t.Fatal(err)
+				w.audience("adults", "age >= 18")
+				flow := w.flow(lakeward.Destination{Folder: "out"}, "adults", afterEvaluation(time.Now()), named("id", "id"))
+				w.evaluate()
+				test.opt(w)
+				time.Sleep(48 * time.Hour)
+				w.work(flow)
+				r := w.newest(flow)
+				succeeded(t, r)
+				equal(t, "members", w.lines(r), test.want)
+				same(t, "without consent", r.Counts.ExcludedConsent, 3-int64(len(test.want)))
+			})
+		})
+	}
+}
+
+// stitched lets profiles be joined by their identities.
+func (w *world) stitched() {
+	w.t.Helper()
+	graph := lakeward.PrivateGraph
+	must[lakeward.MergePolicy](w.t)(w.EditMergePolicy(w.t.Context(), sandbox, "", engine.MergePolicyEdit{Stitching: &graph}))
+}
+
+// CNS-04, DLV-121: who was told, and is joined with somebody who has opted out, exits under the number that is left, once.
+func TestJoinedWithWhoOptedOut(t *testing.T) {
+	for _, uploaded := range []bool{false, true} {
+		t.Run(fmt.Sprintf("uploaded %v", uploaded), func(t *testing.T) {
+			inBubble(t, at(12), func(t *testing.T, w *world) {
+				w.people("1,a@x.org,,P1,30", "2,b@x.org,,P2,30", "3,c@x.org,,P3,30", "4,d@x.org,,P4,10")
+				w.stitched()
+				w.consents()
+				w.opt("out", "1", "4")
+				if uploaded {
+					w.listed("adults", "1", "2", "3")
+				} else {
+					w.audience("adults", "age >= 18")
 				}
-				for _, f := range must[[]string](t)(filepath.Glob(path + "*")) {
-					if err := os.Remove(f); err != nil {
-						t.Fatal(err)
-					}
+				flow := w.flow(lakeward.Destination{Folder: "out"}, "adults", every3h(), named("identityMap.Email", "mail"), named(statusField, "status"))
+				untold := w.flow(lakeward.Destination{Folder: "untold"}, "adults", every3h(), named("identityMap.Email", "mail"))
+				equal(t, "backfill", w.lines(w.slot(flow)), []string{"b@x.org realized", "c@x.org realized"})
+				w.upload("2,b@x.org,a@x.org,P2,30")
+				w.evaluate()
+				r := w.slot(flow)
+				equal(t, "joined", w.lines(r), []string{"b@x.org exited", "a@x.org exited"})
+				equal(t, "joined, without status", w.lines(w.newest(untold)), []string{})
+				for id, o := range map[string]lakeward.Outcome{"1": lakeward.WasWrittenExited, "3": lakeward.WasUnchanged, "4": lakeward.WasNoMember} {
+					same(t, "outcome of "+id, w.outcome(r, id).Outcome, o)
 				}
-				if err := os.WriteFile(path, backup, 0o600); err != nil {
-					t.Fatal(err)
-				}
-				open()
-				if gone {
-					w.upload("1,a@x.org,,P1,31")
-					w.compact(true)
-				}
-				found := w.slot(flow)
-				succeeded(t, found)
-				w.opt("in", "2")
-				w.opt("out", "3")
-				want := []string{"2 realized", "3 exited"}
-				if gone {
-					want = []string{"1 realized", "2 realized", "3 exited"}
-				}
-				next := w.slot(flow)
-				equal(t, "next", w.lines(next), want)
-				for id, o := range map[string]lakeward.Outcome{"2": lakeward.WasWritten, "3": lakeward.WasWrittenExited} {
-					same(t, "outcome of "+id, w.outcome(next, id).Outcome, o)
-				}
-				if o := w.outcome(next, "1").Outcome; gone != (o == lakeward.WasWritten) {
-					t.Errorf("outcome of 1: %s", o)
+				if o := w.outcome(w.newest(untold), "2").Outcome; o != lakeward.WasOptedOut && o != lakeward.WasLeftUntold {
+					t.Errorf("outcome without status: %s", o)
 				}
 				equal(t, "quiet", w.lines(w.slot(flow)), []string{})
+				w.opt("in", "1")
+				w.evaluate()
+				equal(t, "in again", w.lines(w.slot(flow)), []string{"b@x.org realized", "a@x.org realized"})
+				equal(t, "full", w.lines(w.export(flow)), []string{"b@x.org realized", "a@x.org realized", "c@x.org realized"})
 			})
+		})
+	}
+}
+
+// The same where the survivor opts out between the evaluation of the slot and its run.
+func TestJoinedAndOptedOutBeforeTheRun(t *testing.T) {
+	inBubble(t, at(12), func(t *testing.T, w *world) {
+		w.people("1,a@x.org,,P1,10", "2,b@x.org,,P2,30", "3,c@x.org,,P3,30")
+		w.stitched()
+		w.consents()
+		w.audience("adults", "age >= 18")
+		w.restart(func() { w.cfg.RetryWindow = 2 * time.Hour })
+		flow := w.flow(lakeward.Destination{Folder: "out"}, "adults", every3h(), named("identityMap.Email", "mail"), named(statusField, "status"))
+		flow = w.edit(flow, func(d *lakeward.Dataflow) { d.EvaluateFirst = true })
+		equal(t, "backfill", w.lines(w.slot(flow)), []string{"b@x.org realized", "c@x.org realized"})
+		w.upload("1,a@x.org,b@x.org,P1,30")
+		disarm := w.lake.Arm(emulator.Fault{Op: "read", Do: emulator.Status, Code: 503})
+		waits := w.slot(flow)
+		if waits.State != lakeward.Retrying || waits.Phase != lakeward.PhaseNew || waits.ToGeneration == 0 {
+			t.Fatalf("the run is %s in phase %s at generation %d", waits.State, waits.Phase, waits.ToGeneration)
+		}
+		disarm()
+		w.opt("out", "1")
+		if err := errors.Join(w.store.ResumeRuns(t.Context(), time.Now(), flow.ID), w.Work(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		r := w.newest(flow)
+		succeeded(t, r)
+		equal(t, "joined", w.lines(r), []string{"a@x.org exited", "b@x.org exited"})
+		same(t, "outcome", w.outcome(r, "1").Outcome, lakeward.WasWrittenExited)
+		equal(t, "quiet", w.lines(w.slot(flow)), []string{})
+		if err := w.store.LoseWithheld(t.Context(), r.ID); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "outcome, when nobody knows any more", w.outcome(r, "1").Outcome, lakeward.WasForgotten)
+	})
+}
+
+// Since a generation whose values are gone, and at which no run ended, nobody can tell who had opted out; without a field for
+// it the memberships are enough.
+func TestExportSinceAGenerationWithoutValues(t *testing.T) {
+	for _, field := range []bool{false, true} {
+		inBubble(t, at(12), func(t *testing.T, w *world) {
+			w.people("1,a@x.org,,P1,30", "2,b@x.org,,P2,30")
+			if field {
+				w.consents()
+				w.opt("out", "1")
+			}
+			w.audience("adults", "age >= 18")
+			flow := w.flow(lakeward.Destination{Folder: "out"}, "adults", every3h(), named("id", "id"), named(statusField, "status"))
+			w.upload("2,b@x.org,,P2,31")
+			since := must[int64](t)(w.head())
+			if field {
+				w.opt("out", "2")
+			} else {
+				w.upload("2,b@x.org,,P2,32")
+			}
+			_, runs := w.toFolder(flow, &since)
+			same(t, "rows while the values are there", runs[0].Counts.Rows, map[bool]int64{true: 1}[field])
+			w.compact(true)
+			_, err := w.ExportToFolder(t.Context(), engine.FolderExport{Sandbox: sandbox, Dataflow: string(flow.ID), Since: &since, To: filepath.Join(t.TempDir(), "to")})
+			if field != (lakeward.CodeOf(err) == "DATA-1007") || !field && err != nil {
+				t.Errorf("with a field %v: %v", field, err)
+			}
 		})
 	}
 }
@@ -287,7 +429,8 @@ func TestShapeOfOptOuts(t *testing.T) {
 		"a value of another type": {`"privacyOptOuts": {"type": "array", "items": {"type": "object", "properties": {"optOutType": {"type": "string"}, "optOutValue": {"type": "boolean"}}}}`, "SCHEMA-1009"},
 		"texts":                   {`"privacyOptOuts": {"type": "array", "items": {"type": "string"}}`, "SCHEMA-1009"},
 		"inside a list":           {`"orders": {"type": "array", "items": {"type": "object", "properties": {"privacyOptOuts": {"type": "array", "items": ` + entry + `}}}}`, "SCHEMA-1009"},
-		"inside an object":        {`"from": {"type": "object", "properties": {"privacyOptOuts": {"type": "array", "items": ` + entry + `}}}`, ""},
+		"inside a list of lists":  {`"orders": {"type": "array", "items": {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "object", "properties": {"privacyOptOuts": {"type": "string"}}}}}}}`, "SCHEMA-1009"},
+		"inside an object":        {`"xEvent": {"type": "object", "properties": {"a²": {"type": "object", "properties": {"privacyOptOuts": {"type": "array", "items": ` + entry + `}}}}}`, ""},
 	} {
 		fields := must[[]lakeward.Field](t)(lakeward.ParseSchema([]byte(`{"properties": {"id": {"type": "string", "identity": {"namespace": "ECID", "primary": true}}, `+test.field+`}}`), ""))
 		_, err := w.CreateSchema(t.Context(), lakeward.Schema{Sandbox: sandbox, Name: name, Class: lakeward.RecordClass, Profile: true, Fields: fields})
@@ -295,12 +438,27 @@ func TestShapeOfOptOuts(t *testing.T) {
 			t.Errorf("%s: %v, want code %q", name, err, test.code)
 		}
 	}
-	// Both fields count, the one under a word of the language too.
+	at, text := lakeward.Field{Name: "timestamp", Type: lakeward.TypeDateTime}, lakeward.Field{Name: "privacyOptOuts", Type: lakeward.TypeString}
+	id := lakeward.Field{Name: "id", Type: lakeward.TypeString, Identity: &lakeward.FieldIdentity{Namespace: "ECID", Primary: true}}
+	for name, test := range map[string]struct {
+		schema lakeward.Schema
+		code   string
+	}{
+		"of events":             {lakeward.Schema{Class: lakeward.EventClass, Profile: true, Fields: []lakeward.Field{id, at, text}}, "SCHEMA-1009"},
+		"of no profile":         {lakeward.Schema{Class: lakeward.RecordClass, Fields: []lakeward.Field{id, text}}, ""},
+		"of events of nobody's": {lakeward.Schema{Class: lakeward.EventClass, Fields: []lakeward.Field{id, at, text}}, ""},
+	} {
+		test.schema.Sandbox, test.schema.Name = sandbox, name
+		if _, err := w.CreateSchema(t.Context(), test.schema); lakeward.CodeOf(err) != test.code {
+			t.Errorf("%s: %v, want code %q", name, err, test.code)
+		}
+	}
+	// Both fields count, also the one whose name is none of a rule.
 	must[lakeward.Dataset](t)(w.CreateDataset(t.Context(), lakeward.Dataset{Sandbox: sandbox, Name: "a"}, "as it should be"))
 	must[lakeward.Dataset](t)(w.CreateDataset(t.Context(), lakeward.Dataset{Sandbox: sandbox, Name: "b"}, "inside an object"))
 	out := `[{"optOutType":"general_opt_out","optOutValue":"out"}]`
 	w.records("a", `{"id":"1","privacyOptOuts":`+out+`}`, `{"id":"3"}`)
-	w.records("b", `{"id":"2","from":{"privacyOptOuts":`+out+`}}`)
+	w.records("b", `{"id":"2","xEvent":{"a²":{"privacyOptOuts":`+out+`}}}`)
 	if n, all, err := w.Estimate(t.Context(), sandbox, `id != ""`, nil); n != 1 || all != 3 || err != nil {
 		t.Errorf("Estimate: %d of %d, %v, want 1 of 3", n, all, err)
 	}

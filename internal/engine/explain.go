@@ -129,13 +129,18 @@ func (x *explainer) outcome(ctx context.Context, number uint32) (lakeward.Outcom
 	if err != nil {
 		return "", err
 	}
+	if w.lost {
+		x.fact("whom the run left out for want of consent was removed since")
+		return lakeward.WasForgotten, nil
+	}
 	if x.r.FromGeneration != nil {
 		return x.window(ctx, snap, m, w, number)
 	}
 	x.fact("a full run: it exports every member at generation %d", x.r.ToGeneration)
 	if !m.Members.Contains(number) {
 		x.fact("the profile was no member then")
-		return lakeward.WasNoMember, x.noMember(ctx, snap, number)
+		_, err := x.optedOut(ctx, snap, number)
+		return lakeward.WasNoMember, err
 	}
 	x.fact("the profile was a member then")
 	if w.end.Contains(number) {
@@ -145,22 +150,23 @@ func (x *explainer) outcome(ctx context.Context, number uint32) (lakeward.Outcom
 	return x.values(ctx, snap, number, lakeward.WasWritten)
 }
 
-// noMember notes if a profile is no member of anything because it has opted out.
-func (x *explainer) noMember(ctx context.Context, snap *warehouse.Snapshot, number uint32) error {
+// optedOut reports, and notes, whether a profile had opted out at the run's generation, as far as its values are still there.
+func (x *explainer) optedOut(ctx context.Context, snap *warehouse.Snapshot, number uint32) (bool, error) {
 	if snap.ProfilesGone {
-		return nil
+		return false, nil
 	}
 	out, err := x.e.optedOut(ctx, snap, roaring.BitmapOf(number))
-	if err == nil && out.Contains(number) {
-		x.fact("it had opted out of everything, and no rule takes such a profile in")
+	if err != nil || out.IsEmpty() {
+		return false, err
 	}
-	return err
+	x.fact("it had opted out of everything, and no rule takes such a profile in")
+	return true, nil
 }
 
 // window decides whether an incremental run looked at the profile.
 func (x *explainer) window(ctx context.Context, snap *warehouse.Snapshot, m warehouse.Membership, w withheld, number uint32) (lakeward.Outcome, error) {
 	x.fact("an incremental run: it exports what changed after generation %d, up to generation %d", *x.r.FromGeneration, x.r.ToGeneration)
-	old, err := x.e.membersAt(ctx, x.r)
+	y, err := x.e.window(ctx, x.r, snap, m.Members, w)
 	if lakeward.KindOf(err) == lakeward.NotFound {
 		x.fact("the memberships of generation %d were removed since", *x.r.FromGeneration)
 		return lakeward.WasForgotten, nil
@@ -168,33 +174,54 @@ func (x *explainer) window(ctx context.Context, snap *warehouse.Snapshot, m ware
 	if err != nil {
 		return "", err
 	}
-	changed, err := x.e.changedIdentities(ctx, snap, *x.r.FromGeneration)
-	if err != nil {
-		return "", err
-	}
-	was, is := old.Contains(number), m.Members.Contains(number)
-	x.fact("a member at its beginning: %s; at its end: %s", yes(was), yes(is))
-	if was && w.start.Contains(number) || is && w.end.Contains(number) {
+	x.fact("a member at its beginning: %s; at its end: %s", yes(y.old.Contains(number) || w.start.Contains(number)), yes(m.Members.Contains(number)))
+	if w.start.Contains(number) || w.end.Contains(number) {
 		x.fact("left out because it had opted out of everything: at the beginning %s; at the end %s", yes(w.start.Contains(number)), yes(w.end.Contains(number)))
 	}
-	was, is = was && !w.start.Contains(number), is && !w.end.Contains(number)
+	was, is := y.old.Contains(number), y.now.Contains(number)
 	if is {
-		x.fact("its identities changed in between: %s", yes(changed.Contains(number)))
+		x.fact("its identities changed in between: %s", yes(y.changed.Contains(number)))
 	}
 	switch {
-	case !was && !is && w.end.Contains(number):
-		return lakeward.WasOptedOut, nil
 	case !was && !is:
-		return lakeward.WasNoMember, x.noMember(ctx, snap, number)
+		return x.neither(ctx, snap, y, w, number)
 	case is && was && w.unknown:
-		x.fact("the books were restored from a backup and do not know whom the run before left out, so every member is told again")
-	case is && was && !changed.Contains(number):
+		x.fact("the database was restored and does not know whom the run before left out, so every member is told again")
+	case is && was && !y.changed.Contains(number):
 		x.fact("a change of attributes alone is not exported")
 		return lakeward.WasUnchanged, nil
 	}
 	if is {
 		return x.values(ctx, snap, number, lakeward.WasWritten)
 	}
+	return x.left(ctx, snap, w, number)
+}
+
+// neither decides about a profile that the run before did not tell and that is no member to be told now.
+func (x *explainer) neither(ctx context.Context, snap *warehouse.Snapshot, y *window, w withheld, number uint32) (lakeward.Outcome, error) {
+	optedOut := w.end.Contains(number)
+	if !optedOut {
+		if snap.ProfilesGone && y.joined.Contains(number) {
+			x.fact("it carries on a member of before; the values that would tell whether it had opted out were removed since")
+			return lakeward.WasForgotten, nil
+		}
+		var err error
+		if optedOut, err = x.optedOut(ctx, snap, number); err != nil {
+			return "", err
+		}
+	}
+	switch {
+	case optedOut && y.joined.Contains(number):
+		x.fact("it carries on a member of before")
+		return x.left(ctx, snap, w, number)
+	case w.end.Contains(number):
+		return lakeward.WasOptedOut, nil
+	}
+	return lakeward.WasNoMember, nil
+}
+
+// left decides about a profile that a run before told as a member and that is none any more.
+func (x *explainer) left(ctx context.Context, snap *warehouse.Snapshot, w withheld, number uint32) (lakeward.Outcome, error) {
 	mapped := false
 	for _, c := range x.r.Plan.Dataflow.Mapping {
 		mapped = mapped || c.Kind() == lakeward.StatusSource

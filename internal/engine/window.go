@@ -9,40 +9,69 @@ import (
 	"github.com/lakeward/lakeward/internal/warehouse"
 )
 
-// narrow leaves, of an incremental run's members, those that its window (from, to] is about: who entered, who left if the
-// status is mapped, and whose identities changed (RUN-03, RUN-05, DLV-121). Who is in both ends of the window and changed
-// nothing but attributes is not (RUN-04); nor is who came and went within it. It is algebra of bitmaps: no row is compared.
-// A profile that is not there any more, because it was deleted or joined with another one, gives no exited.
-//
-// A member who is withheld counts as none at either end: who lost consent leaves (CNS-04), who gives it again enters. One
-// who is still withheld is not counted again, unless something about them changed.
-func (e *Engine) narrow(ctx context.Context, r *lakeward.Run, s *selection, w withheld) error {
+// window is what an incremental run is about: who is in it at both ends. A member who is withheld counts as none at either
+// end: who lost consent leaves (CNS-04), who gives it again enters.
+type window struct {
+	old, now *roaring.Bitmap // members whom the run before may have told, and whom this one may tell
+	told     *roaring.Bitmap // of the old ones, whom it is known to have told
+	changed  *roaring.Bitmap // whose identities changed
+	joined   *roaring.Bitmap // who carry on old ones and are none themselves
+}
+
+// window finds what the window (from, to] of a run is about (RUN-03, DLV-121).
+func (e *Engine) window(ctx context.Context, r *lakeward.Run, snap *warehouse.Snapshot, members *roaring.Bitmap, w withheld) (*window, error) {
 	before, err := e.membersAt(ctx, r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	changed, err := e.changedIdentities(ctx, s.snap, *r.FromGeneration)
+	x := &window{old: roaring.AndNot(before, w.start), now: roaring.AndNot(members, w.end)}
+	if x.told = x.old; w.unknown {
+		x.told = roaring.New()
+	}
+	if x.changed, err = e.changedIdentities(ctx, snap, *r.FromGeneration); err != nil {
+		return nil, err
+	}
+	list, err := e.store.Heirs(ctx, snap.Sandbox, snap.Policy, *r.FromGeneration, snap.Generation)
+	if err != nil {
+		return nil, err
+	}
+	x.joined = x.old.Clone()
+	warehouse.AddHeirs(x.joined, list)
+	x.joined.AndNot(x.old)
+	return x, nil
+}
+
+// narrow leaves, of an incremental run's members, those that its window is about: who entered, who left if the status is
+// mapped, and whose identities changed (RUN-03, RUN-05, DLV-121). Who is in both ends of the window and changed nothing but
+// attributes is not (RUN-04); nor is who came and went within it. It is algebra of bitmaps: no row is compared. A profile that
+// is not there any more, because it was deleted or joined with another one, gives no exited; but one that was joined with
+// somebody who has opted out leaves under the number of that one (CNS-04).
+//
+// Who is still withheld is not counted again, unless something about them changed.
+func (e *Engine) narrow(ctx context.Context, r *lakeward.Run, s *selection, w withheld) error {
+	x, err := e.window(ctx, r, s.snap, s.membership.Members, w)
 	if err != nil {
 		return err
 	}
-	there, now, old := s.snap.All(), roaring.AndNot(s.membership.Members, w.end), roaring.AndNot(before, w.start)
-	told := old
-	if w.unknown {
-		told = roaring.New()
-	}
-	written := roaring.AndNot(now, told)
-	written.Or(roaring.And(now, changed))
+	there := s.snap.All()
+	written := roaring.AndNot(x.now, x.told)
+	written.Or(roaring.And(x.now, x.changed))
 	s.exited = roaring.New()
 	if s.mapsStatus() {
-		s.exited = roaring.AndNot(old, now)
+		out, err := e.optedOut(ctx, s.snap, x.joined)
+		if err != nil {
+			return err
+		}
+		s.exited = roaring.AndNot(x.old, x.now)
+		s.exited.Or(out)
+		s.exited.Or(roaring.And(x.joined, w.end))
 		s.exited.And(there)
 		written.Or(s.exited)
 	}
 	written.And(there)
 	out := roaring.AndNot(w.end, w.start)
-	out.Or(roaring.And(w.end, changed))
+	out.Or(roaring.And(w.end, x.changed))
 	out.AndNot(s.exited)
-	out.And(there)
 	s.numbers = written
 	s.withhold(out)
 	return nil

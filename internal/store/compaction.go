@@ -284,10 +284,20 @@ func (f *forgetter) memberships(ctx context.Context) error {
 	return nil
 }
 
-// withheld forgets whom a run left out once the memberships of its generation are gone: no window begins there any more.
+// keptWithheld is how many runs of an item keep whom they left out, for those who ask what became of a profile.
+const keptWithheld = 100
+
+// withheld forgets whom a run left out once the memberships of its generation are gone, so that no window begins there any
+// more; and of old runs that no window begins with.
 func (f *forgetter) withheld(ctx context.Context) error {
 	_, err := f.tx.ExecContext(ctx, `DELETE FROM withheld WHERE run IN (SELECT r.id FROM run r JOIN generation g ON g.sandbox = r.sandbox AND g.no = r.to_generation
 		WHERE r.sandbox = $1 AND g.members_kept = 0 AND NOT r.`+openRun+`)`, f.sandbox)
+	if err != nil {
+		return err
+	}
+	_, err = f.tx.ExecContext(ctx, `UPDATE withheld SET at_start = NULL, at_end = NULL WHERE (at_start IS NOT NULL OR at_end IS NOT NULL) AND run IN (SELECT r.id FROM run r
+		WHERE r.sandbox = $1 AND r.owed = 0 AND NOT r.`+openRun+` AND NOT EXISTS (SELECT 1 FROM flow_item i WHERE i.flow = r.flow AND i.item = r.item AND i.baseline_run = r.id)
+			AND (SELECT count(*) FROM run n WHERE n.flow = r.flow AND n.item = r.item AND n.created_at > r.created_at) >= $2)`, f.sandbox, keptWithheld)
 	return err
 }
 

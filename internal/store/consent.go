@@ -15,9 +15,10 @@ func (s *Store) Withheld(ctx context.Context, r *lakeward.Run) (w lakeward.Withh
 	return readWithheld(ctx, s.read, `r.id = $1 AND r.plan IS NOT NULL AND r.to_generation = $2 AND r.generated_at = $3`, r.ID, r.ToGeneration, millisOrNull(r.GeneratedAt))
 }
 
-// WithheldAt returns, as Withheld does, whom the latest run of an item that ended at a generation left out.
+// WithheldAt returns, as Withheld does, whom the latest run of an item that ended at a generation left out, of those that are
+// known if there are such.
 func (s *Store) WithheldAt(ctx context.Context, flow lakeward.DataflowID, item string, generation int64) (lakeward.Withheld, bool, error) {
-	return readWithheld(ctx, s.read, `r.flow = $1 AND r.item = $2 AND r.to_generation = $3 AND r.phase <> $4 ORDER BY r.created_at DESC, r.id LIMIT 1`, flow, item, generation, lakeward.PhaseNew)
+	return readWithheld(ctx, s.read, `r.flow = $1 AND r.item = $2 AND r.to_generation = $3 AND r.phase <> $4 ORDER BY w.run IS NOT NULL AND w.at_end IS NULL, r.created_at DESC, r.id LIMIT 1`, flow, item, generation, lakeward.PhaseNew)
 }
 
 func readWithheld(ctx context.Context, q querier, where string, args ...any) (w lakeward.Withheld, ok bool, err error) {
@@ -50,9 +51,11 @@ func keepWithheld(ctx context.Context, tx *sql.Tx, r lakeward.Run, end lakeward.
 	return writeWithheld(ctx, tx, r.ID, w)
 }
 
-// KeepWithheld notes whom a run left out that was found delivered before it was pinned here.
-func (s *Store) KeepWithheld(ctx context.Context, run lakeward.RunID, w lakeward.Withheld) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error { return writeWithheld(ctx, tx, run, w) })
+// LoseWithheld notes that nobody knows whom a run left out.
+func (s *Store) LoseWithheld(ctx context.Context, run lakeward.RunID) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		return writeWithheld(ctx, tx, run, lakeward.Withheld{StartUnknown: true, EndUnknown: true})
+	})
 }
 
 func writeWithheld(ctx context.Context, tx *sql.Tx, run lakeward.RunID, w lakeward.Withheld) error {

@@ -85,7 +85,7 @@ func TestWithheldIsForgotten(t *testing.T) {
 				VALUES ($1, 'prod', 'f', 'a', $1, $2, 'pinned', 1, 0, $3, 0, 0, '{}', '{}', '', 0)`, id, state, to); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.KeepWithheld(t.Context(), lakeward.RunID(id), lakeward.Withheld{End: lakeward.Bitmap{byte(i + 1)}}); err != nil {
+			if err := s.Exec(t.Context(), `INSERT INTO withheld VALUES ($1, 'x', $2)`, id, []byte{byte(i + 1)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -98,5 +98,48 @@ func TestWithheldIsForgotten(t *testing.T) {
 				t.Errorf("%s, generation %d: kept %v, want %v; %v, %v", state, to, got, want[i], ok, err)
 			}
 		}
+	}
+}
+
+// Of many runs at generations that are kept only the latest keep whom they left out, and those that a window may begin with.
+func TestWithheldOfManyRuns(t *testing.T) {
+	s := open(t, store.Memory, store.NewKEK())
+	history(t, s)
+	const runs = 105
+	for i := range runs {
+		id, state := fmt.Sprintf("r%03d", i), "succeeded"
+		if i == 1 {
+			state = "blocked"
+		}
+		for _, q := range []string{`INSERT INTO run (id, sandbox, flow, item, slot, state, phase, attempt, rev, to_generation, scheduled_at, created_at, counts, warnings, manifest, owed)
+			VALUES ($1, 'prod', 'f', 'a', $1, '` + state + `', 'pinned', 1, 0, 7, 0, ` + fmt.Sprint(i) + `, '{}', '{}', '', 0)`, `INSERT INTO withheld VALUES ($1, 'x', 'y')`} {
+			if err := s.Exec(t.Context(), q, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := s.Exec(t.Context(), `INSERT INTO flow_item (sandbox, flow, item, baseline_generation, baseline_run) VALUES ('prod', 'f', 'a', 7, 'r000')`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Forget(t.Context(), "prod", nil); err != nil {
+		t.Fatal(err)
+	}
+	var lost []string
+	for i := range runs {
+		id := fmt.Sprintf("r%03d", i)
+		at := time.UnixMilli(0)
+		if err := s.Exec(t.Context(), `UPDATE run SET plan = '{}', generated_at = 0 WHERE id = $1`, id); err != nil {
+			t.Fatal(err)
+		}
+		w, ok, err := s.Withheld(t.Context(), &lakeward.Run{ID: lakeward.RunID(id), ToGeneration: 7, GeneratedAt: &at})
+		if !ok || err != nil {
+			t.Fatalf("%s: %v, %v", id, ok, err)
+		}
+		if w.EndUnknown {
+			lost = append(lost, id)
+		}
+	}
+	if want := []string{"r002", "r003", "r004"}; !slices.Equal(lost, want) {
+		t.Errorf("lost: %q, want %q", lost, want)
 	}
 }

@@ -75,9 +75,18 @@ func readHeirs(ctx context.Context, q querier, snap *lakeward.Snapshot) error {
 		oldest = min(oldest, m.Generation)
 	}
 	var err error
-	snap.Heirs, err = queryHeirs(ctx, q, `SELECT generation, heirs FROM identity_change WHERE sandbox = $1 AND policy = $2 AND generation > $3 AND generation <= $4 AND length(heirs) > 0 ORDER BY generation`,
-		snap.Sandbox, snap.Policy, oldest, snap.Generation)
+	snap.Heirs, err = heirs(ctx, q, snap.Sandbox, snap.Policy, oldest, snap.Generation)
 	return err
+}
+
+// Heirs lists who carries on whom since a generation, up to another one.
+func (s *Store) Heirs(ctx context.Context, sandbox string, policy lakeward.MergePolicyID, after, upTo int64) ([]lakeward.Heirs, error) {
+	return heirs(ctx, s.read, sandbox, policy, after, upTo)
+}
+
+func heirs(ctx context.Context, q querier, sandbox string, policy lakeward.MergePolicyID, after, upTo int64) ([]lakeward.Heirs, error) {
+	return queryHeirs(ctx, q, `SELECT generation, heirs FROM identity_change WHERE sandbox = $1 AND policy = $2 AND generation > $3 AND generation <= $4 AND length(heirs) > 0 ORDER BY generation`,
+		sandbox, policy, after, upTo)
 }
 
 // queryHeirs reads generations and who carries on whom since each.

@@ -2,7 +2,6 @@ package warehouse
 
 import (
 	"context"
-	"encoding/binary"
 	"maps"
 	"path"
 	"runtime"
@@ -62,7 +61,7 @@ func (s *Snapshot) decodeMemberships(c lakeward.Snapshot) error {
 		decided := members.Clone()
 		for _, h := range c.Heirs {
 			if h.Generation > m.Generation {
-				addHeirs(members, h.Pairs)
+				carry(members, h.Pairs, false)
 			}
 		}
 		out.late = roaring.AndNot(members, decided)
@@ -74,16 +73,6 @@ func (s *Snapshot) decodeMemberships(c lakeward.Snapshot) error {
 		s.Memberships[m.Audience] = out
 	}
 	return nil
-}
-
-// addHeirs makes members of those that carry on members.
-func addHeirs(members *roaring.Bitmap, pairs []byte) {
-	were := members.Clone()
-	for ; len(pairs) >= 8; pairs = pairs[8:] {
-		if were.Contains(binary.LittleEndian.Uint32(pairs)) {
-			members.Add(binary.LittleEndian.Uint32(pairs[4:]))
-		}
-	}
 }
 
 // catalogued returns the membership with its bitmaps encoded.
