@@ -391,28 +391,30 @@ func TestJoinedAndOptedOutBeforeTheRun(t *testing.T) {
 // it the memberships are enough.
 func TestExportSinceAGenerationWithoutValues(t *testing.T) {
 	for _, field := range []bool{false, true} {
-		inBubble(t, at(12), func(t *testing.T, w *world) {
-			w.people("1,a@x.org,,P1,30", "2,b@x.org,,P2,30")
-			if field {
-				w.consents()
-				w.opt("out", "1")
-			}
-			w.audience("adults", "age >= 18")
-			flow := w.flow(lakeward.Destination{Folder: "out"}, "adults", every3h(), named("id", "id"), named(statusField, "status"))
-			w.upload("2,b@x.org,,P2,31")
-			since := must[int64](t)(w.head())
-			if field {
-				w.opt("out", "2")
-			} else {
-				w.upload("2,b@x.org,,P2,32")
-			}
-			_, runs := w.toFolder(flow, &since)
-			same(t, "rows while the values are there", runs[0].Counts.Rows, map[bool]int64{true: 1}[field])
-			w.compact(true)
-			_, err := w.ExportToFolder(t.Context(), engine.FolderExport{Sandbox: sandbox, Dataflow: string(flow.ID), Since: &since, To: filepath.Join(t.TempDir(), "to")})
-			if field != (lakeward.CodeOf(err) == "DATA-1007") || !field && err != nil {
-				t.Errorf("with a field %v: %v", field, err)
-			}
+		t.Run(fmt.Sprintf("with a field %v", field), func(t *testing.T) {
+			inBubble(t, at(12), func(t *testing.T, w *world) {
+				w.people("1,a@x.org,,P1,30", "2,b@x.org,,P2,30")
+				if field {
+					w.consents()
+					w.opt("out", "1")
+				}
+				w.audience("adults", "age >= 18")
+				flow := w.flow(lakeward.Destination{Folder: "out"}, "adults", every3h(), named("id", "id"), named(statusField, "status"))
+				w.upload("2,b@x.org,,P2,31")
+				since := must[int64](t)(w.head())
+				if field {
+					w.opt("out", "2")
+				} else {
+					w.upload("2,b@x.org,,P2,32")
+				}
+				_, runs := w.toFolder(flow, &since)
+				same(t, "rows while the values are there", runs[0].Counts.Rows, map[bool]int64{true: 1}[field])
+				w.compact(true)
+				_, err := w.ExportToFolder(t.Context(), engine.FolderExport{Sandbox: sandbox, Dataflow: string(flow.ID), Since: &since, To: filepath.Join(t.TempDir(), "to")})
+				if field != (lakeward.CodeOf(err) == "DATA-1007") || !field && err != nil {
+					t.Error(err)
+				}
+			})
 		})
 	}
 }

@@ -34,6 +34,7 @@ func (w *world) path(p string) string {
 // NAM-08, DLV-63, DLV-64: a run replaces the file of the run before it, pinned by its etag, and never
 // anybody else's.
 func TestStaticNames(t *testing.T) {
+	t.Parallel()
 	for mode, account := range accounts() {
 		t.Run(mode, func(t *testing.T) {
 			w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true, Accounts: []string{account}}))

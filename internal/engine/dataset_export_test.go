@@ -214,6 +214,7 @@ func (w *world) parquetRows(f lakeward.File) []string {
 // E-12, DSX-19, DSX-22: Parquet with any compression; of Snappy the files at rest are delivered as they are unless the schema
 // grew since. On storage without a rename too.
 func TestParquetDatasetExport(t *testing.T) {
+	t.Parallel()
 	for mode, account := range accounts() {
 		for _, packed := range []lakeward.Compression{lakeward.NoCompression, lakeward.Gzip, lakeward.Snappy} {
 			if mode == "copy-once" && packed != lakeward.Gzip {

@@ -54,6 +54,7 @@ func keepers(people []sharer, keys func(p sharer) []string) []sharer {
 // DED-01 to DED-08: the winners are those of the rule, and the same when only few keys and few candidates are held in
 // memory at once.
 func TestDeduplicationInShares(t *testing.T) {
+	t.Parallel()
 	rnd := rand.New(rand.NewPCG(5, 6))
 	var people []sharer
 	var rows []string

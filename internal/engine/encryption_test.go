@@ -190,6 +190,7 @@ func flip(b []byte, at int) []byte {
 // ENC-03, ACC-03, CON-03: a key is taken up by the next run and dropped for the one after it; a bad one is refused with
 // its reason and changes nothing.
 func TestEncryptionKeyOfAnAccount(t *testing.T) {
+	t.Parallel()
 	_, text := owner(t, time.Now().Add(-time.Hour), 0)
 	_, old := owner(t, time.Now().Add(-2*time.Hour), time.Hour)
 	w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true}))

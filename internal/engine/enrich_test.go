@@ -35,6 +35,7 @@ func (w *world) enriched(folder string, mapping []lakeward.Mapping, items ...lak
 // ENR-03, ENR-04: the payload of an upload follows the mapped columns in the files of its audience alone, the last row of a
 // profile counts, and a new upload brings new values.
 func TestEnrichment(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true}))
 	w.people("1,a@x.org,a2@x.org,Ann,30", "2,b@x.org,,Bob,40", "3,c@x.org,,Cid,50")
 	list := w.uploaded("list", "voucher,mail,Étage.1\nB1,b@x.org,\"x, y\"\nN1,new@x.org,\nA1,a@x.org,old\nA2,a2@x.org,new\n")

@@ -64,6 +64,7 @@ func (w *world) crowd(r *rand.Rand, people int) {
 
 // SEG-04: how many workers evaluate changes no member.
 func TestWorkersOfAnEvaluationAgree(t *testing.T) {
+	t.Parallel()
 	const people = 35_000 // five chunks
 	for seed := range uint64(2) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

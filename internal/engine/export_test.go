@@ -120,6 +120,7 @@ func TestEmptyAudience(t *testing.T) {
 
 // MAN-01, MAN-02, DED-01 to DED-08: who is left out, and who of two wins.
 func TestMandatoryAndDeduplication(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name    string
 		rows    []string

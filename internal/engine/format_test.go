@@ -190,6 +190,7 @@ func TestEmptyAudienceInEveryFormat(t *testing.T) {
 // Decision 13: the success file comes behind the data files and before the manifest, which does not list it; the next
 // run replaces it. Several audiences need a folder each.
 func TestSuccessFile(t *testing.T) {
+	t.Parallel()
 	for mode, account := range accounts() {
 		t.Run(mode, func(t *testing.T) {
 			w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true, Accounts: []string{account}}))

@@ -12,8 +12,9 @@ import (
 	"github.com/lakeward/lakeward/internal/lake/emulator/emulatortest"
 )
 
-// inBubble runs fn where time is virtual, beginning at start. The lake lives outside, on a real socket.
+// inBubble runs fn where time is virtual, beginning at start, beside other tests. The lake lives outside, on a real socket.
 func inBubble(t *testing.T, start time.Time, fn func(t *testing.T, w *world)) {
+	t.Parallel()
 	s := emulatortest.Start(t, emulator.Options{NoSync: true})
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, s)
@@ -52,7 +53,6 @@ func at(hour int) time.Time {
 
 // SCH-07, SCH-12, SCH-20, DLV-40: a service runs due slots by itself, for days, and stops at the end date.
 func TestServeRunsDueSlots(t *testing.T) {
-	t.Parallel()
 	start := at(12)
 	inBubble(t, start, func(t *testing.T, w *world) {
 		w.people("1,a@x.org,,Ann,30")

@@ -185,6 +185,7 @@ func (s seen) check(h *home) {
 // DLV-114, DLV-124: random histories of batches and evaluations with merges and removals in between: no reader
 // sees a difference, not at the newest generation, nor at one that a run pins or that somebody still reads.
 func TestCompactionChangesNothing(t *testing.T) {
+	t.Parallel()
 	base := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp(base, "")

@@ -125,6 +125,7 @@ func (h *home) compactEvents(all bool) {
 // DAT-01: the events of each profile come by time, then by id, whatever batch brought them, however often their files
 // were merged, and also where an older schema had fewer fields.
 func TestEventsEqualAModel(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp("", "events")
 		if err != nil {

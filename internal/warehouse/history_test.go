@@ -298,6 +298,7 @@ func historyPolicies() []lakeward.MergePolicy {
 // once; to make them anew from the datasets changes nothing; no number is given twice, and none that
 // is gone ever exits.
 func TestHistoriesEqualAModel(t *testing.T) {
+	t.Parallel()
 	base := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
 		policies := rapid.Permutation(historyPolicies()).Draw(t, "policies")[:2]
@@ -341,6 +342,7 @@ func (h *history) step(t *rapid.T, what string) {
 // PRF-02: a policy that is changed has the profiles that it would have had from the beginning, by their identities
 // and fields; who was a member stays one.
 func TestChangedPolicyEqualsOneFromTheBeginning(t *testing.T) {
+	t.Parallel()
 	base := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
 		policies := rapid.Permutation(historyPolicies()).Draw(t, "policies")
@@ -416,6 +418,7 @@ func unnumbered(list []string) []string {
 // PRF-01: in a batch that is larger than what is held in memory, a late record joins profiles of early ones; their
 // fields come from rows of the same batch that were written before.
 func TestLargeBatchJoinsItsOwnProfiles(t *testing.T) {
+	t.Parallel()
 	h := newHistory(t, t.TempDir(), lakeward.MergePolicy{ID: "default", Sandbox: sandbox, Method: lakeward.TimestampOrdered, Stitching: lakeward.PrivateGraph})
 	defer h.close()
 	const n, late = 268_000, 140_000 // three files of profiles, the second joins

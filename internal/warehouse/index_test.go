@@ -58,6 +58,7 @@ func (m modelIndex) with(namespace, value string) (out []uint32) {
 
 // The index answers as a look at all profiles does, after random changes, runs and merges, and when it is opened again.
 func TestIndexEqualsAModel(t *testing.T) {
+	t.Parallel()
 	base := t.TempDir()
 	rapid.Check(t, func(r *rapid.T) {
 		dir, err := os.MkdirTemp(base, "")

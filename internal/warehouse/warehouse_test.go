@@ -141,6 +141,7 @@ func (h *home) profiles(generation int64, selection *roaring.Bitmap) []string {
 // The store of profiles equals a map that keeps the newest record of each id, at every generation, for
 // random histories and selections.
 func TestProfilesEqualAModel(t *testing.T) {
+	t.Parallel()
 	base := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp(base, "")
