@@ -96,7 +96,7 @@ func (e *Engine) optedOutLater(ctx context.Context, snap *warehouse.Snapshot, am
 }
 
 // withheld is what was noted when the run was pinned. For a run that no book knows it is decided now; its window begins
-// behind what runs of the item have delivered, or where the values can still tell.
+// behind a run of the item that delivered, or where the values can still tell.
 func (e *Engine) withheld(ctx context.Context, r *lakeward.Run, snap *warehouse.Snapshot, members *roaring.Bitmap) (withheld, error) {
 	noted, ok, err := e.store.Withheld(ctx, r)
 	if err != nil {
@@ -121,9 +121,23 @@ func (e *Engine) withheld(ctx context.Context, r *lakeward.Run, snap *warehouse.
 		out.start, err = e.optedOutAt(ctx, r, snap.Policy, *r.FromGeneration)
 		return out, err
 	}
+	if before.EndUnknown {
+		base, err := e.store.Baseline(ctx, r.DataflowID, r.Item)
+		if err == nil && (base == nil || *base != *r.FromGeneration) {
+			err = untold(*r.FromGeneration) // it was forgotten; a window of the schedule never begins there
+		}
+		if err != nil {
+			return out, err
+		}
+	}
 	old, err := decodeWithheld(lakeward.Withheld{Start: before.End, StartUnknown: before.EndUnknown})
 	out.start, out.unknown = old.start, old.unknown
 	return out, err
+}
+
+func untold(generation int64) error {
+	return &lakeward.Error{Kind: lakeward.NotFound, Code: "DATA-1007",
+		Msg: fmt.Sprintf("nobody can tell any more who had opted out at generation %d; give a later one at which a run of this audience ended, or export everybody", generation)}
 }
 
 // optedOutAt are the members of a run's audience who had opted out at an earlier generation.
@@ -137,8 +151,7 @@ func (e *Engine) optedOutAt(ctx context.Context, r *lakeward.Run, policy lakewar
 		return nil, err
 	}
 	if snap.ProfilesGone {
-		return nil, &lakeward.Error{Kind: lakeward.NotFound, Code: "DATA-1007",
-			Msg: fmt.Sprintf("the values of generation %d were removed, so nobody can tell who had opted out then; give a generation at which a run of this audience ended, or export everybody", generation)}
+		return nil, untold(generation)
 	}
 	m, ok := snap.Memberships[lakeward.AudienceID(r.Item)]
 	if !ok {
@@ -163,12 +176,26 @@ func decodeWithheld(noted lakeward.Withheld) (withheld, error) {
 	return w, nil
 }
 
-// adoptWithheld notes that nobody knows whom a run left out that was found delivered before it was pinned here: the database
-// is older than the lake, and so may be what it knows of consent. The next window tells every member anew.
-func (e *Engine) adoptWithheld(ctx context.Context, r *lakeward.Run) error {
-	scope, err := e.scope(ctx, r.Sandbox)
-	if err != nil || r.Item == lakeward.DatasetsItem || lakeward.OptOutRule(scope.Union) == "" {
+// adoptWithheld notes whom a run left out that was found delivered up to a generation before it was pinned here: the database
+// is older than the lake. If the values cannot tell any more, the next window tells every member anew.
+func (e *Engine) adoptWithheld(ctx context.Context, r *lakeward.Run, to int64) error {
+	if r.Item == lakeward.DatasetsItem {
+		return nil
+	}
+	var noted lakeward.Withheld
+	policy, err := e.policyOfItem(ctx, r.Sandbox, r.Item)
+	if err == nil {
+		var out *roaring.Bitmap
+		if out, err = e.optedOutAt(ctx, r, policy, to); err == nil && !out.IsEmpty() {
+			noted.End, err = out.ToBytes()
+		}
+	}
+	if ctx.Err() != nil {
 		return err
 	}
-	return e.store.LoseWithheld(ctx, r.ID)
+	if err != nil { // what was delivered is booked nevertheless
+		e.log.WarnContext(ctx, "whom a run left out is not known", "run_id", r.ID, "err", err)
+		noted = lakeward.Withheld{StartUnknown: true, EndUnknown: true}
+	}
+	return e.store.SetWithheld(ctx, r.ID, noted)
 }

@@ -208,60 +208,72 @@ func same[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-// DLV-81, CNS-04: a run that a restored database does not know was delivered, and nobody knows whom it left out: the next one
-// tells every member anew, and who left.
+// DLV-81, CASE-17, CNS-04: a run that a restored database does not know was delivered; whom it left out is found out again, so
+// that the next one tells nothing twice. If nobody can tell any more it tells every member anew, and who left.
 func TestOptOutsInARestoredDatabase(t *testing.T) {
-	inBubble(t, at(12), func(t *testing.T, w *world) {
-		path, kek := filepath.Join(t.TempDir(), "lakeward.db"), store.NewKEK()
-		root := must[*os.Root](t)(os.OpenRoot(w.dir))
-		defer func() { _ = root.Close() }()
-		open := func() {
-			t.Helper()
-			w.Engine.Close()
-			if err := w.store.Close(); err != nil {
-				t.Fatal(err)
-			}
-			w.store = must[*store.Store](t)(store.Open(t.Context(), path, kek))
-			w.cfg.Store, w.cfg.Warehouse = w.store, warehouse.New(root, w.store)
-			w.Engine = engine.New(w.cfg)
-		}
-		open()
-		w.people("1,a@x.org,,P1,30", "2,b@x.org,,P2,30", "3,c@x.org,,P3,30")
-		w.consents()
-		w.listed("all", "1", "2", "3")
-		w.opt("out", "2")
-		flow := w.flow(lakeward.Destination{Folder: "out"}, "all", every3h(), named("id", "id"), named(statusField, "status"))
-		open()
-		backup := must[[]byte](t)(os.ReadFile(path))
-		equal(t, "delivered", w.lines(w.slot(flow)), []string{"1 realized", "3 realized"})
-		w.Engine.Close()
-		if err := w.store.Close(); err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range must[[]string](t)(filepath.Glob(path + "*")) {
-			if err := os.Remove(f); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := os.WriteFile(path, backup, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		open()
-		found := w.slot(flow)
-		succeeded(t, found)
-		w.opt("in", "2")
-		w.opt("out", "3")
-		var preview bytes.Buffer
-		if _, err := w.PreviewDataflow(t.Context(), engine.Preview{Sandbox: sandbox, Dataflow: string(flow.ID), Rows: 10}, &preview); err != nil || strings.Count(preview.String(), "\n") != 4 {
-			t.Errorf("preview %q, %v", preview.String(), err)
-		}
-		next := w.slot(flow)
-		equal(t, "next", w.lines(next), []string{"1 realized", "2 realized", "3 exited"})
-		for id, o := range map[string]lakeward.Outcome{"1": lakeward.WasWritten, "2": lakeward.WasWritten, "3": lakeward.WasWrittenExited} {
-			same(t, "outcome of "+id, w.outcome(next, id).Outcome, o)
-		}
-		equal(t, "quiet", w.lines(w.slot(flow)), []string{})
-	})
+	for _, gone := range []bool{false, true} {
+		t.Run(fmt.Sprintf("values gone %v", gone), func(t *testing.T) {
+			inBubble(t, at(12), func(t *testing.T, w *world) {
+				path, kek := filepath.Join(t.TempDir(), "lakeward.db"), store.NewKEK()
+				root := must[*os.Root](t)(os.OpenRoot(w.dir))
+				defer func() { _ = root.Close() }()
+				open := func() {
+					t.Helper()
+					w.Engine.Close()
+					if err := w.store.Close(); err != nil {
+						t.Fatal(err)
+					}
+					w.store = must[*store.Store](t)(store.Open(t.Context(), path, kek))
+					w.cfg.Store, w.cfg.Warehouse = w.store, warehouse.New(root, w.store)
+					w.Engine = engine.New(w.cfg)
+				}
+				open()
+				w.people("1,a@x.org,,P1,30", "2,b@x.org,,P2,30", "3,c@x.org,,P3,30")
+				w.consents()
+				w.listed("all", "1", "2", "3")
+				w.opt("out", "2")
+				flow := w.flow(lakeward.Destination{Folder: "out"}, "all", every3h(), named("id", "id"), named(statusField, "status"))
+				open()
+				backup := must[[]byte](t)(os.ReadFile(path))
+				equal(t, "delivered", w.lines(w.slot(flow)), []string{"1 realized", "3 realized"})
+				w.Engine.Close()
+				if err := w.store.Close(); err != nil {
+					t.Fatal(err)
+				}
+				for _, f := range must[[]string](t)(filepath.Glob(path + "*")) {
+					if err := os.Remove(f); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := os.WriteFile(path, backup, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				open()
+				if gone {
+					w.upload("1,a@x.org,,P1,31")
+					w.compact(true)
+				}
+				found := w.slot(flow)
+				succeeded(t, found)
+				w.opt("in", "2")
+				w.opt("out", "3")
+				want := []string{"2 realized", "3 exited"}
+				if gone {
+					want = []string{"1 realized", "2 realized", "3 exited"}
+				}
+				var preview bytes.Buffer
+				if _, err := w.PreviewDataflow(t.Context(), engine.Preview{Sandbox: sandbox, Dataflow: string(flow.ID), Rows: 10}, &preview); err != nil || strings.Count(preview.String(), "\n") != 1+len(want) {
+					t.Errorf("preview %q, %v", preview.String(), err)
+				}
+				next := w.slot(flow)
+				equal(t, "next", w.lines(next), want)
+				for id, o := range map[string]lakeward.Outcome{"1": map[bool]lakeward.Outcome{false: lakeward.WasUnchanged, true: lakeward.WasWritten}[gone], "2": lakeward.WasWritten, "3": lakeward.WasWrittenExited} {
+					same(t, "outcome of "+id, w.outcome(next, id).Outcome, o)
+				}
+				equal(t, "quiet", w.lines(w.slot(flow)), []string{})
+			})
+		})
+	}
 }
 
 // CNS-03, RUN-10: consent is asked for when the run is pinned, also if its members are those of an earlier generation, and
@@ -340,9 +352,7 @@ func TestJoinedWithWhoOptedOut(t *testing.T) {
 				for id, o := range map[string]lakeward.Outcome{"1": lakeward.WasWrittenExited, "3": lakeward.WasUnchanged, "4": lakeward.WasNoMember} {
 					same(t, "outcome of "+id, w.outcome(r, id).Outcome, o)
 				}
-				if o := w.outcome(w.newest(untold), "2").Outcome; o != lakeward.WasOptedOut && o != lakeward.WasLeftUntold {
-					t.Errorf("outcome without status: %s", o)
-				}
+				same(t, "outcome without status", w.outcome(w.newest(untold), "2").Outcome, map[bool]lakeward.Outcome{false: lakeward.WasLeftUntold, true: lakeward.WasOptedOut}[uploaded])
 				equal(t, "quiet", w.lines(w.slot(flow)), []string{})
 				w.opt("in", "1")
 				w.evaluate()
@@ -380,10 +390,12 @@ func TestJoinedAndOptedOutBeforeTheRun(t *testing.T) {
 		equal(t, "joined", w.lines(r), []string{"a@x.org exited", "b@x.org exited"})
 		same(t, "outcome", w.outcome(r, "1").Outcome, lakeward.WasWrittenExited)
 		equal(t, "quiet", w.lines(w.slot(flow)), []string{})
-		if err := w.store.LoseWithheld(t.Context(), r.ID); err != nil {
+		if err := w.store.SetWithheld(t.Context(), r.ID, lakeward.Withheld{StartUnknown: true, EndUnknown: true}); err != nil {
 			t.Fatal(err)
 		}
 		same(t, "outcome, when nobody knows any more", w.outcome(r, "1").Outcome, lakeward.WasForgotten)
+		_, err := w.ExportToFolder(t.Context(), engine.FolderExport{Sandbox: sandbox, Dataflow: string(flow.ID), Since: &r.ToGeneration, To: filepath.Join(t.TempDir(), "to")})
+		same(t, "export since then", lakeward.CodeOf(err), "DATA-1007")
 	})
 }
 

@@ -275,7 +275,7 @@ func (e *Engine) finish(ctx context.Context, d *deliver.Lake, r *lakeward.Run, r
 		return err
 	}
 	if r.Plan == nil {
-		if err := e.adoptWithheld(ctx, r); err != nil {
+		if err := e.adoptWithheld(ctx, r, rec.ToGeneration); err != nil {
 			return err
 		}
 	}

@@ -290,14 +290,15 @@ const keptWithheld = 100
 // withheld forgets whom a run left out once the memberships of its generation are gone, so that no window begins there any
 // more; and of old runs that no window begins with.
 func (f *forgetter) withheld(ctx context.Context) error {
-	_, err := f.tx.ExecContext(ctx, `DELETE FROM withheld WHERE run IN (SELECT r.id FROM run r JOIN generation g ON g.sandbox = r.sandbox AND g.no = r.to_generation
+	_, err := f.tx.ExecContext(ctx, `DELETE FROM withheld WHERE run IN (SELECT w.run FROM withheld w JOIN run r ON r.id = w.run JOIN generation g ON g.sandbox = r.sandbox AND g.no = r.to_generation
 		WHERE r.sandbox = $1 AND g.members_kept = 0 AND NOT r.`+openRun+`)`, f.sandbox)
 	if err != nil {
 		return err
 	}
-	_, err = f.tx.ExecContext(ctx, `UPDATE withheld SET at_start = NULL, at_end = NULL WHERE (at_start IS NOT NULL OR at_end IS NOT NULL) AND run IN (SELECT r.id FROM run r
-		WHERE r.sandbox = $1 AND r.owed = 0 AND NOT r.`+openRun+` AND NOT EXISTS (SELECT 1 FROM flow_item i WHERE i.flow = r.flow AND i.item = r.item AND i.baseline_run = r.id)
-			AND (SELECT count(*) FROM run n WHERE n.flow = r.flow AND n.item = r.item AND n.created_at > r.created_at) >= $2)`, f.sandbox, keptWithheld)
+	_, err = f.tx.ExecContext(ctx, `UPDATE withheld SET at_start = NULL, at_end = NULL WHERE run IN (SELECT w.run FROM withheld w JOIN run r ON r.id = w.run
+		WHERE (w.at_start IS NOT NULL OR w.at_end IS NOT NULL) AND r.sandbox = $1 AND r.owed = 0 AND NOT r.`+openRun+`
+			AND NOT EXISTS (SELECT 1 FROM flow_item i WHERE i.flow = r.flow AND i.item = r.item AND i.baseline_run = r.id)
+			AND EXISTS (SELECT 1 FROM run n WHERE n.flow = r.flow AND n.item = r.item AND n.created_at > r.created_at ORDER BY n.created_at LIMIT 1 OFFSET $2))`, f.sandbox, keptWithheld-1)
 	return err
 }
 

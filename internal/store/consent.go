@@ -15,10 +15,12 @@ func (s *Store) Withheld(ctx context.Context, r *lakeward.Run) (w lakeward.Withh
 	return readWithheld(ctx, s.read, `r.id = $1 AND r.plan IS NOT NULL AND r.to_generation = $2 AND r.generated_at = $3`, r.ID, r.ToGeneration, millisOrNull(r.GeneratedAt))
 }
 
-// WithheldAt returns, as Withheld does, whom the latest run of an item that ended at a generation left out, of those that are
-// known if there are such.
+// WithheldAt returns, as Withheld does, whom a run of an item left out that delivered up to a generation: the one that the next
+// window begins behind, else the latest of which it is known.
 func (s *Store) WithheldAt(ctx context.Context, flow lakeward.DataflowID, item string, generation int64) (lakeward.Withheld, bool, error) {
-	return readWithheld(ctx, s.read, `r.flow = $1 AND r.item = $2 AND r.to_generation = $3 AND r.phase <> $4 ORDER BY w.run IS NOT NULL AND w.at_end IS NULL, r.created_at DESC, r.id LIMIT 1`, flow, item, generation, lakeward.PhaseNew)
+	return readWithheld(ctx, s.read, `r.flow = $1 AND r.item = $2 AND r.to_generation = $3 AND r.state = $4
+		ORDER BY NOT EXISTS (SELECT 1 FROM flow_item i WHERE i.flow = r.flow AND i.item = r.item AND i.baseline_run = r.id), w.run IS NOT NULL AND w.at_end IS NULL, r.created_at DESC, r.id LIMIT 1`,
+		flow, item, generation, lakeward.Succeeded)
 }
 
 func readWithheld(ctx context.Context, q querier, where string, args ...any) (w lakeward.Withheld, ok bool, err error) {
@@ -40,27 +42,33 @@ func readWithheld(ctx context.Context, q querier, where string, args ...any) (w 
 func keepWithheld(ctx context.Context, tx *sql.Tx, r lakeward.Run, end lakeward.Bitmap) error {
 	w := lakeward.Withheld{End: end}
 	if r.FromGeneration != nil {
-		before, ok, err := readWithheld(ctx, tx, `r.id = (SELECT baseline_run FROM flow_item WHERE flow = $1 AND item = $2 AND baseline_generation <= $3)`, r.DataflowID, r.Item, r.ToGeneration)
-		if err != nil {
-			return err
-		}
-		if w.Start, w.StartUnknown = before.End, before.EndUnknown; !ok {
+		var before sql.NullString
+		err := tx.QueryRowContext(ctx, `SELECT baseline_run FROM flow_item WHERE flow = $1 AND item = $2 AND baseline_generation <= $3`, r.DataflowID, r.Item, r.ToGeneration).Scan(&before)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
 			w.Start = end // the run is pinned to a generation of before its baseline: nothing is to be told
+		case err != nil:
+			return fmt.Errorf("read the baseline of run %s: %w", r.ID, err)
+		default:
+			old, ok, err := readWithheld(ctx, tx, `r.id = $1`, before.String)
+			if err != nil {
+				return err
+			}
+			w.Start, w.StartUnknown = old.End, old.EndUnknown || !ok
 		}
 	}
 	return writeWithheld(ctx, tx, r.ID, w)
 }
 
-// LoseWithheld notes that nobody knows whom a run left out.
-func (s *Store) LoseWithheld(ctx context.Context, run lakeward.RunID) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		return writeWithheld(ctx, tx, run, lakeward.Withheld{StartUnknown: true, EndUnknown: true})
-	})
+// SetWithheld notes whom a run left out that was found delivered before it was pinned here.
+func (s *Store) SetWithheld(ctx context.Context, run lakeward.RunID, w lakeward.Withheld) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error { return writeWithheld(ctx, tx, run, w) })
 }
 
 func writeWithheld(ctx context.Context, tx *sql.Tx, run lakeward.RunID, w lakeward.Withheld) error {
 	if len(w.Start) == 0 && len(w.End) == 0 && !w.StartUnknown && !w.EndUnknown {
-		return nil
+		_, err := tx.ExecContext(ctx, `DELETE FROM withheld WHERE run = $1`, run)
+		return err
 	}
 	start, end := sql.Null[[]byte]{V: blob(w.Start), Valid: !w.StartUnknown}, sql.Null[[]byte]{V: blob(w.End), Valid: !w.EndUnknown}
 	_, err := tx.ExecContext(ctx, `INSERT INTO withheld (run, at_start, at_end) VALUES ($1, $2, $3) ON CONFLICT (run) DO UPDATE SET at_start = excluded.at_start, at_end = excluded.at_end`, run, start, end)
