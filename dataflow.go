@@ -2,6 +2,7 @@ package lakeward
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -124,6 +125,11 @@ func (d Dataflow) CheckNames(dest Destination, organization string) error {
 // Names are what the macros of an item's names expand to at a time.
 func (d Dataflow) Names(a Audience, organization string, at time.Time) NameValues {
 	return NameValues{AudienceID: string(a.ID), AudienceName: a.Name, DataflowID: string(d.ID), DataflowName: d.Name, Organization: organization, Sandbox: d.Sandbox, GeneratedAt: at}
+}
+
+// MapsStatus reports whether the files tell who is a member, so that who left can be told (RUN-05).
+func (d Dataflow) MapsStatus() bool {
+	return slices.ContainsFunc(d.Mapping, func(m Mapping) bool { return m.Kind() == StatusSource })
 }
 
 // Warnings lists what is allowed but will surprise somebody.

@@ -18,19 +18,31 @@ type withheld struct {
 	lost       bool // who they were at all; only an old run that nobody does again is so
 }
 
-// optedOut are those of some profiles of a snapshot who have opted out of everything (CNS-05). Consent policies will add
-// theirs here. It is the work of one thread: what bounds an evaluation does not count for the runs beside it.
-func (e *Engine) optedOut(ctx context.Context, snap *warehouse.Snapshot, among *roaring.Bitmap) (*roaring.Bitmap, error) {
-	scope, err := e.scope(ctx, snap.Sandbox)
-	if err != nil || among.IsEmpty() || lakeward.OptOutRule(scope.Union) == "" {
-		return roaring.New(), err
+// consent tells who in a sandbox may not be written. Consent policies will be asked here too.
+type consent struct {
+	engine *Engine
+	scope  pql.Scope // of the rule of opt-outs
+	silent bool      // no field can tell, so nobody has opted out
+}
+
+// consent prepares to ask the profiles of a sandbox.
+func (e *Engine) consent(ctx context.Context, sandbox string) (consent, error) {
+	union, err := e.store.Union(ctx, sandbox)
+	return consent{engine: e, scope: pql.Scope{Union: union}, silent: lakeward.OptOutRule(union) == ""}, err
+}
+
+// optedOut are those of some profiles of a snapshot who have opted out of everything (CNS-05). It is the work of one thread:
+// what bounds an evaluation does not count for the runs beside it.
+func (c consent) optedOut(ctx context.Context, snap *warehouse.Snapshot, among *roaring.Bitmap) (*roaring.Bitmap, error) {
+	if c.silent || among.IsEmpty() {
+		return roaring.New(), nil
 	}
-	j, err := newJob(nil, scope, snap, now())
+	j, err := newJob(nil, c.scope, snap, now())
 	if err != nil {
 		return nil, err
 	}
 	j.among = roaring.And(among, snap.All())
-	if err := j.match(ctx, e.warehouse, 1, nil); err != nil {
+	if err := j.match(ctx, c.engine.warehouse, 1, nil); err != nil {
 		return nil, err
 	}
 	return j.optOut.members, nil
@@ -54,15 +66,19 @@ func (j *job) addOptOuts(scope pql.Scope) error {
 // withholds decides whom a run leaves out that is pinned to a snapshot. Members of uploaded audiences may have opted out, and
 // any since the evaluation: also after the snapshot, if that is not the newest state.
 func (e *Engine) withholds(ctx context.Context, snap *warehouse.Snapshot, item string) (lakeward.Bitmap, error) {
+	c, err := e.consent(ctx, snap.Sandbox)
+	if err != nil || c.silent {
+		return nil, err
+	}
 	m, ok := snap.Memberships[lakeward.AudienceID(item)]
 	if !ok {
 		return nil, nil
 	}
-	out, err := e.optedOut(ctx, snap, m.Members)
+	out, err := c.optedOut(ctx, snap, m.Members)
 	if err != nil {
 		return nil, err
 	}
-	later, err := e.optedOutLater(ctx, snap, m.Members)
+	later, err := c.optedOutLater(ctx, snap, m.Members)
 	if err != nil {
 		return nil, err
 	}
@@ -75,18 +91,18 @@ func (e *Engine) withholds(ctx context.Context, snap *warehouse.Snapshot, item s
 
 // optedOutLater are those of some profiles of a snapshot whose data says so now, under their own number or that of who
 // carries them on.
-func (e *Engine) optedOutLater(ctx context.Context, snap *warehouse.Snapshot, among *roaring.Bitmap) (*roaring.Bitmap, error) {
-	newest, err := e.warehouse.SnapshotOf(ctx, snap.Sandbox, snap.Policy, 0)
+func (c consent) optedOutLater(ctx context.Context, snap *warehouse.Snapshot, among *roaring.Bitmap) (*roaring.Bitmap, error) {
+	newest, err := c.engine.warehouse.SnapshotOf(ctx, snap.Sandbox, snap.Policy, 0)
 	if err != nil || newest.Generation == snap.Generation {
 		return roaring.New(), err
 	}
-	list, err := e.store.Heirs(ctx, snap.Sandbox, snap.Policy, snap.Generation, newest.Generation)
+	list, err := c.engine.store.Heirs(ctx, snap.Sandbox, snap.Policy, snap.Generation, newest.Generation)
 	if err != nil {
 		return nil, err
 	}
 	heirs := among.Clone()
 	warehouse.AddHeirs(heirs, list)
-	out, err := e.optedOut(ctx, newest, heirs)
+	out, err := c.optedOut(ctx, newest, heirs)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +121,11 @@ func (e *Engine) withheld(ctx context.Context, r *lakeward.Run, snap *warehouse.
 	if ok {
 		return decodeWithheld(noted)
 	}
-	end, err := e.optedOut(ctx, snap, members)
+	c, err := e.consent(ctx, r.Sandbox)
+	if err != nil {
+		return withheld{}, err
+	}
+	end, err := c.optedOut(ctx, snap, members)
 	if err != nil {
 		return withheld{}, err
 	}
@@ -118,7 +138,7 @@ func (e *Engine) withheld(ctx context.Context, r *lakeward.Run, snap *warehouse.
 		return out, err
 	}
 	if !ok {
-		out.start, err = e.optedOutAt(ctx, r, snap.Policy, *r.FromGeneration)
+		out.start, err = c.optedOutAt(ctx, r, snap.Policy, *r.FromGeneration)
 		return out, err
 	}
 	if before.EndUnknown {
@@ -141,12 +161,11 @@ func untold(generation int64) error {
 }
 
 // optedOutAt are the members of a run's audience who had opted out at an earlier generation.
-func (e *Engine) optedOutAt(ctx context.Context, r *lakeward.Run, policy lakeward.MergePolicyID, generation int64) (*roaring.Bitmap, error) {
-	scope, err := e.scope(ctx, r.Sandbox)
-	if err != nil || lakeward.OptOutRule(scope.Union) == "" {
-		return roaring.New(), err
+func (c consent) optedOutAt(ctx context.Context, r *lakeward.Run, policy lakeward.MergePolicyID, generation int64) (*roaring.Bitmap, error) {
+	if c.silent {
+		return roaring.New(), nil
 	}
-	snap, err := e.warehouse.SnapshotOf(ctx, r.Sandbox, policy, generation, lakeward.AudienceID(r.Item))
+	snap, err := c.engine.warehouse.SnapshotOf(ctx, r.Sandbox, policy, generation, lakeward.AudienceID(r.Item))
 	if err != nil {
 		return nil, err
 	}
@@ -157,23 +176,17 @@ func (e *Engine) optedOutAt(ctx context.Context, r *lakeward.Run, policy lakewar
 	if !ok {
 		return roaring.New(), nil
 	}
-	return e.optedOut(ctx, snap, m.Members)
+	return c.optedOut(ctx, snap, m.Members)
 }
 
 func decodeWithheld(noted lakeward.Withheld) (withheld, error) {
-	w := withheld{start: roaring.New(), end: roaring.New(), unknown: noted.StartUnknown, lost: noted.EndUnknown}
-	for _, x := range []struct {
-		from lakeward.Bitmap
-		to   *roaring.Bitmap
-	}{{noted.Start, w.start}, {noted.End, w.end}} {
-		if len(x.from) == 0 {
-			continue
-		}
-		if err := x.to.UnmarshalBinary(x.from); err != nil {
-			return w, &lakeward.Error{Kind: lakeward.Internal, Code: lakeward.FailSource, Msg: "the stored list of those who are left out for want of consent is damaged; restore the database from a backup", Err: err}
-		}
+	const what = "those who are left out for want of consent"
+	start, err := storedBitmap(noted.Start, what)
+	if err != nil {
+		return withheld{}, err
 	}
-	return w, nil
+	end, err := storedBitmap(noted.End, what)
+	return withheld{start: start, end: end, unknown: noted.StartUnknown, lost: noted.EndUnknown}, err
 }
 
 // adoptWithheld notes whom a run left out that was found delivered up to a generation before it was pinned here: the database
@@ -183,12 +196,9 @@ func (e *Engine) adoptWithheld(ctx context.Context, r *lakeward.Run, to int64) e
 		return nil
 	}
 	var noted lakeward.Withheld
-	policy, err := e.policyOfItem(ctx, r.Sandbox, r.Item)
-	if err == nil {
-		var out *roaring.Bitmap
-		if out, err = e.optedOutAt(ctx, r, policy, to); err == nil && !out.IsEmpty() {
-			noted.End, err = out.ToBytes()
-		}
+	out, err := e.deliveredWithout(ctx, r, to)
+	if err == nil && !out.IsEmpty() {
+		noted.End, err = out.ToBytes()
 	}
 	if ctx.Err() != nil {
 		return err
@@ -198,4 +208,17 @@ func (e *Engine) adoptWithheld(ctx context.Context, r *lakeward.Run, to int64) e
 		noted = lakeward.Withheld{StartUnknown: true, EndUnknown: true}
 	}
 	return e.store.SetWithheld(ctx, r.ID, noted)
+}
+
+// deliveredWithout are the members whom a run that delivered up to a generation left out, as far as the values can still tell.
+func (e *Engine) deliveredWithout(ctx context.Context, r *lakeward.Run, to int64) (*roaring.Bitmap, error) {
+	c, err := e.consent(ctx, r.Sandbox)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := e.policyOfItem(ctx, r.Sandbox, r.Item)
+	if err != nil {
+		return nil, err
+	}
+	return c.optedOutAt(ctx, r, policy, to)
 }

@@ -24,9 +24,7 @@ const optOutsJSON = `{"properties": {"id": {"type": "string", "identity": {"name
 // consents makes the dataset in which people opt out, beside that of people.
 func (w *world) consents() {
 	w.t.Helper()
-	fields := must[[]lakeward.Field](w.t)(lakeward.ParseSchema([]byte(optOutsJSON), ""))
-	must[lakeward.Schema](w.t)(w.CreateSchema(w.t.Context(), lakeward.Schema{Sandbox: sandbox, Name: "consents", Class: lakeward.RecordClass, Profile: true, Fields: fields}))
-	must[lakeward.Dataset](w.t)(w.CreateDataset(w.t.Context(), lakeward.Dataset{Sandbox: sandbox, Name: "consents"}, "consents"))
+	w.profileDataset("consents", optOutsJSON)
 }
 
 // opt stores the answer of people to the question whether their data may be used at all: in or out.

@@ -82,11 +82,16 @@ func must[T any](t *testing.T) func(v T, err error) T {
 // people makes schema and dataset "people" and uploads rows of id,mail,mail2,name,age.
 func (w *world) people(rows ...string) {
 	w.t.Helper()
-	ctx := w.t.Context()
-	fields := must[[]lakeward.Field](w.t)(lakeward.ParseSchema([]byte(schemaJSON), ""))
-	must[lakeward.Schema](w.t)(w.CreateSchema(ctx, lakeward.Schema{Sandbox: sandbox, Name: "people", Class: lakeward.RecordClass, Profile: true, Fields: fields}))
-	must[lakeward.Dataset](w.t)(w.CreateDataset(ctx, lakeward.Dataset{Sandbox: sandbox, Name: "people"}, "people"))
+	w.profileDataset("people", schemaJSON)
 	w.upload(rows...)
+}
+
+// profileDataset makes a schema of profiles and a dataset of that name.
+func (w *world) profileDataset(name, schema string) {
+	w.t.Helper()
+	fields := must[[]lakeward.Field](w.t)(lakeward.ParseSchema([]byte(schema), ""))
+	must[lakeward.Schema](w.t)(w.CreateSchema(w.t.Context(), lakeward.Schema{Sandbox: sandbox, Name: name, Class: lakeward.RecordClass, Profile: true, Fields: fields}))
+	must[lakeward.Dataset](w.t)(w.CreateDataset(w.t.Context(), lakeward.Dataset{Sandbox: sandbox, Name: name}, name))
 }
 
 func (w *world) upload(rows ...string) lakeward.Batch {

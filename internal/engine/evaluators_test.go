@@ -34,8 +34,7 @@ func (w *world) crowd(r *rand.Rand, people int) {
 		return fmt.Sprintf(`{"_id":"e%07d","timestamp":%q,"id":"%d","eventType":"t%d","amount":%d}`, r.IntN(10_000_000), at, r.IntN(people)/3*3+k%2, r.IntN(6), r.IntN(500))
 	}
 	w.people(row(0))
-	graph := lakeward.PrivateGraph
-	must[lakeward.MergePolicy](w.t)(w.EditMergePolicy(w.t.Context(), sandbox, "", engine.MergePolicyEdit{Stitching: &graph}))
+	w.stitched()
 	fields := must[[]lakeward.Field](w.t)(lakeward.ParseSchema([]byte(`{"properties": {"_id": {"type": "string"}, "timestamp": {"type": "string", "format": "date-time"},
 		"id": {"type": "string", "identity": {"namespace": "ECID", "primary": true}}, "eventType": {"type": "string"}, "amount": {"type": "number"}}}`), ""))
 	must[lakeward.Schema](w.t)(w.CreateSchema(w.t.Context(), lakeward.Schema{Sandbox: sandbox, Name: "visits", Class: lakeward.EventClass, Profile: true, Fields: fields}))

@@ -155,7 +155,11 @@ func (x *explainer) optedOut(ctx context.Context, snap *warehouse.Snapshot, numb
 	if snap.ProfilesGone {
 		return false, nil
 	}
-	out, err := x.e.optedOut(ctx, snap, roaring.BitmapOf(number))
+	c, err := x.e.consent(ctx, x.r.Sandbox)
+	if err != nil {
+		return false, err
+	}
+	out, err := c.optedOut(ctx, snap, roaring.BitmapOf(number))
 	if err != nil || out.IsEmpty() {
 		return false, err
 	}
@@ -222,10 +226,7 @@ func (x *explainer) neither(ctx context.Context, snap *warehouse.Snapshot, y *wi
 
 // left decides about a profile that a run before told as a member and that is none any more.
 func (x *explainer) left(ctx context.Context, snap *warehouse.Snapshot, w withheld, number uint32) (lakeward.Outcome, error) {
-	mapped := false
-	for _, c := range x.r.Plan.Dataflow.Mapping {
-		mapped = mapped || c.Kind() == lakeward.StatusSource
-	}
+	mapped := x.r.Plan.Dataflow.MapsStatus()
 	x.fact("the status is mapped, so that who left is told: %s", yes(mapped))
 	switch {
 	case mapped:

@@ -32,9 +32,7 @@ const nestedSchema = `{"properties": {
 func (w *world) nestedPeople() {
 	w.t.Helper()
 	ctx := w.t.Context()
-	fields := must[[]lakeward.Field](w.t)(lakeward.ParseSchema([]byte(nestedSchema), ""))
-	must[lakeward.Schema](w.t)(w.CreateSchema(ctx, lakeward.Schema{Sandbox: sandbox, Name: "people", Class: lakeward.RecordClass, Profile: true, Fields: fields}))
-	must[lakeward.Dataset](w.t)(w.CreateDataset(ctx, lakeward.Dataset{Sandbox: sandbox, Name: "people"}, "people"))
+	w.profileDataset("people", nestedSchema)
 	text := `{"id":"1","mail":"a@x","mail2":"b@x","person":{"name":{"first":"Ann","last":null},"born":"1999-12-31"},"tags":["x","y \"q\""],"points":{"shop":3},"orders":[{"sku":"k1","qty":2},{"sku":null,"qty":null}],"score":1.5,"seen":"2024-01-01T00:00:00Z","vip":true}
 {"id":"2","mail":"c@x","person":{"name":{"first":null}},"tags":[],"points":{},"orders":[]}
 {"id":"3","mail":"d@x"}

@@ -57,8 +57,8 @@ func (j *job) match(ctx context.Context, w *warehouse.Warehouse, workers int, p 
 			m.members[i] = nil
 		}
 	}
-	for _, r := range j.rules {
-		if j.optOut != nil && r != j.optOut {
+	if j.optOut != nil {
+		for _, r := range j.byID {
 			r.members.AndNot(j.optOut.members)
 		}
 	}

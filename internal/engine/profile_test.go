@@ -15,8 +15,7 @@ import (
 func TestDeletedAndJoinedProfilesInAnExport(t *testing.T) {
 	w := newWorld(t, emulatortest.Start(t, emulator.Options{NoSync: true}))
 	w.people("1,a@x.org,,Ann,10", "2,b@x.org,,Bob,40", "3,c@x.org,,Cid,50", "4,d@x.org,,Dan,60")
-	graph := lakeward.PrivateGraph
-	must[lakeward.MergePolicy](t)(w.EditMergePolicy(t.Context(), sandbox, "", engine.MergePolicyEdit{Stitching: &graph}))
+	w.stitched()
 	adults := w.audience("adults", "age >= 18")
 	if _, _, err := w.DeleteProfile(t.Context(), sandbox, lakeward.ProfileRef{Namespace: "Email", Value: "d@x.org"}); err != nil {
 		t.Fatal(err)

@@ -18,9 +18,7 @@ import (
 // dataset makes a schema and a dataset of that name and uploads a CSV file.
 func (w *world) dataset(name, schema, csv string) {
 	w.t.Helper()
-	fields := must[[]lakeward.Field](w.t)(lakeward.ParseSchema([]byte(schema), ""))
-	must[lakeward.Schema](w.t)(w.CreateSchema(w.t.Context(), lakeward.Schema{Sandbox: sandbox, Name: name, Class: lakeward.RecordClass, Profile: true, Fields: fields}))
-	must[lakeward.Dataset](w.t)(w.CreateDataset(w.t.Context(), lakeward.Dataset{Sandbox: sandbox, Name: name}, name))
+	w.profileDataset(name, schema)
 	must[lakeward.Batch](w.t)(w.UploadDataset(w.t.Context(), engine.Upload{Sandbox: sandbox, Dataset: name, Name: name}, strings.NewReader(csv)))
 }
 

@@ -57,8 +57,12 @@ func (e *Engine) narrow(ctx context.Context, r *lakeward.Run, s *selection, w wi
 	written := roaring.AndNot(x.now, x.told)
 	written.Or(roaring.And(x.now, x.changed))
 	s.exited = roaring.New()
-	if s.mapsStatus() {
-		out, err := e.optedOut(ctx, s.snap, x.joined)
+	if r.Plan.Dataflow.MapsStatus() {
+		c, err := e.consent(ctx, r.Sandbox)
+		if err != nil {
+			return err
+		}
+		out, err := c.optedOut(ctx, s.snap, x.joined)
 		if err != nil {
 			return err
 		}
@@ -100,22 +104,25 @@ func (e *Engine) changedIdentities(ctx context.Context, snap *warehouse.Snapshot
 	}
 	out := roaring.New()
 	for _, b := range list {
-		changed := roaring.New()
-		if err := changed.UnmarshalBinary(b); err != nil {
-			return nil, &lakeward.Error{Kind: lakeward.Internal, Code: lakeward.FailSource, Msg: "the stored list of changed identities is damaged; restore the database from a backup", Err: err}
+		changed, err := storedBitmap(b, "changed identities")
+		if err != nil {
+			return nil, err
 		}
 		out.Or(changed)
 	}
 	return out, nil
 }
 
-func (s *selection) mapsStatus() bool {
-	for _, c := range s.columns {
-		if c.Kind == lakeward.StatusSource {
-			return true
-		}
+// storedBitmap reads a set of profiles from the database, where no bytes are nobody.
+func storedBitmap(b lakeward.Bitmap, of string) (*roaring.Bitmap, error) {
+	set := roaring.New()
+	if len(b) == 0 {
+		return set, nil
 	}
-	return false
+	if err := set.UnmarshalBinary(b); err != nil {
+		return nil, &lakeward.Error{Kind: lakeward.Internal, Code: lakeward.FailSource, Msg: "the stored list of " + of + " is damaged; restore the database from a backup", Err: err}
+	}
+	return set, nil
 }
 
 // left reports whether a selected profile is written because it left.

@@ -38,24 +38,19 @@ func readWithheld(ctx context.Context, q querier, where string, args ...any) (w 
 }
 
 // keepWithheld notes whom a run leaves out that is pinned to a window. At the beginning of the window they are those of the
-// run that it begins behind.
-func keepWithheld(ctx context.Context, tx *sql.Tx, r lakeward.Run, end lakeward.Bitmap) error {
+// run of the baseline.
+func keepWithheld(ctx context.Context, tx *sql.Tx, r lakeward.Run, base baseline, end lakeward.Bitmap) error {
 	w := lakeward.Withheld{End: end}
-	if r.FromGeneration != nil {
-		var before sql.NullString
-		err := tx.QueryRowContext(ctx, `SELECT baseline_run FROM flow_item WHERE flow = $1 AND item = $2 AND baseline_generation <= $3`, r.DataflowID, r.Item, r.ToGeneration).Scan(&before)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			w.Start = end // the run is pinned to a generation of before its baseline: nothing is to be told
-		case err != nil:
-			return fmt.Errorf("read the baseline of run %s: %w", r.ID, err)
-		default:
-			old, ok, err := readWithheld(ctx, tx, `r.id = $1`, before.String)
-			if err != nil {
-				return err
-			}
-			w.Start, w.StartUnknown = old.End, old.EndUnknown || !ok
+	switch {
+	case r.FromGeneration == nil:
+	case base.generation.Int64 > r.ToGeneration:
+		w.Start = end // the window is empty: nothing is to be told
+	default:
+		before, ok, err := readWithheld(ctx, tx, `r.id = $1`, base.run.String)
+		if err != nil {
+			return err
 		}
+		w.Start, w.StartUnknown = before.End, before.EndUnknown || !ok
 	}
 	return writeWithheld(ctx, tx, r.ID, w)
 }

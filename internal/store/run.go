@@ -261,17 +261,18 @@ func advance(ctx context.Context, q querier, r *lakeward.Run, now time.Time, cha
 // (S3). The windows of datasets stand in the run already.
 func (s *Store) PinRun(ctx context.Context, r *lakeward.Run, now time.Time, plan lakeward.Plan, generation int64, withheld lakeward.Bitmap) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		from, err := windowStart(ctx, tx, *r, plan, generation)
+		base, err := readBaseline(ctx, tx, r.DataflowID, r.Item)
 		if err != nil {
 			return err
 		}
+		from := base.windowStart(*r, plan, generation)
 		err = advance(ctx, tx, r, now, func(r *lakeward.Run) {
 			r.Phase, r.Plan, r.Rev, r.FromGeneration, r.ToGeneration, r.GeneratedAt = lakeward.PhasePinned, &plan, plan.Dataflow.Rev, from, generation, &now
 		})
 		if err != nil {
 			return err
 		}
-		if err := keepWithheld(ctx, tx, *r, withheld); err != nil {
+		if err := keepWithheld(ctx, tx, *r, base, withheld); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO pin (run, sandbox, generation) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, r.ID, r.Sandbox, generation)

@@ -10,22 +10,28 @@ import (
 	"github.com/lakeward/lakeward"
 )
 
+// baseline is what an item was delivered up to, and by which run; neither is valid if the next run delivers everybody.
+type baseline struct {
+	generation sql.NullInt64
+	run        sql.NullString
+}
+
+func readBaseline(ctx context.Context, q querier, flow lakeward.DataflowID, item string) (b baseline, err error) {
+	err = q.QueryRowContext(ctx, `SELECT baseline_generation, baseline_run FROM flow_item WHERE flow = $1 AND item = $2`, flow, item).Scan(&b.generation, &b.run)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return b, fmt.Errorf("read the baseline of dataflow %s: %w", flow, err)
+	}
+	return b, nil
+}
+
 // windowStart is where the window of a run begins: where the last run that moved the baseline ended; nil for a run of
 // everybody (DLV-122). A run that was pinned to a generation of before the baseline has an empty window.
-func windowStart(ctx context.Context, tx *sql.Tx, r lakeward.Run, plan lakeward.Plan, to int64) (*int64, error) {
-	if !r.BySchedule() || !plan.Incremental(r.Item) {
-		return nil, nil
+func (b baseline) windowStart(r lakeward.Run, plan lakeward.Plan, to int64) *int64 {
+	if !b.generation.Valid || !r.BySchedule() || !plan.Incremental(r.Item) {
+		return nil
 	}
-	var from sql.NullInt64
-	err := tx.QueryRowContext(ctx, `SELECT baseline_generation FROM flow_item WHERE flow = $1 AND item = $2`, r.DataflowID, r.Item).Scan(&from)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("read the baseline of run %s: %w", r.ID, err)
-	}
-	if !from.Valid {
-		return nil, nil
-	}
-	start := min(from.Int64, to)
-	return &start, nil
+	start := min(b.generation.Int64, to)
+	return &start
 }
 
 // moveBaseline notes that a run delivered everything up to its generation (RUN-08). A run of before the item's last reset
@@ -51,12 +57,11 @@ func moveBaseline(ctx context.Context, tx *sql.Tx, r lakeward.Run) error {
 
 // Baseline is the generation up to which an item was delivered, nil if the next run delivers everybody.
 func (s *Store) Baseline(ctx context.Context, flow lakeward.DataflowID, item string) (*int64, error) {
-	var at sql.NullInt64
-	err := s.read.QueryRowContext(ctx, `SELECT baseline_generation FROM flow_item WHERE flow = $1 AND item = $2`, flow, item).Scan(&at)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) || !at.Valid {
+	b, err := readBaseline(ctx, s.read, flow, item)
+	if err != nil || !b.generation.Valid {
 		return nil, err
 	}
-	return &at.Int64, nil
+	return &b.generation.Int64, nil
 }
 
 // DatasetWindows are the windows of a run of datasets up to a generation: each begins where the last run that moved the
